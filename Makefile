@@ -1,0 +1,39 @@
+# Every target makes its own virtual environment where there is none.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check lint types bench clean
+
+demo: $(READY)
+	$(BIN)/rtproxy demo
+
+test: $(READY) tests/foreign/.ready
+	$(BIN)/pytest -q -n auto
+
+check: lint types test
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "rtproxy needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+# A foreign msgpack library reads our tapes in the tests where node is present.
+tests/foreign/.ready: tests/foreign/package.json
+	if command -v npm >/dev/null; then cd tests/foreign && npm install --silent --no-audit --no-fund; fi
+	touch $@
+
+clean:
+	rm -rf $(VENV) tests/foreign/node_modules tests/foreign/.ready .mypy_cache .ruff_cache .pytest_cache

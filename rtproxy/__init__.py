@@ -1,0 +1,3 @@
+"""rtproxy: the flight recorder for realtime voice sessions."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""`python -m rtproxy`."""
+
+from rtproxy.cli.main import main
+
+main()
