@@ -1,0 +1,146 @@
+r"""Readings of a text: what it says once its escapes are undone, and where that stood.
+
+A secret may stand in a message as it is, as a JSON string (`\/`, `\u0041`), as JSON inside a JSON
+string (`\\\"`), percent-encoded, or as a mixture of these. Each reading undoes one kind of escape;
+`Reading.locate` leads from a place in the reading back to the place in the original text, so that
+a secret can be cut out of the original and everything around it stays byte for byte.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+DEPTH = 3
+"""How many escapes may lie around one another: JSON in JSON in a query is three."""
+
+
+class Span(NamedTuple):
+    """A secret's place: `text[start:end]`; `secret` is its value with all escapes undone.
+
+    `kin` are other values that the secret gives away (the parts of Basic credentials);
+    `bare` marks a span that stands outside a JSON string, so that its replacement needs quotes.
+    """
+
+    start: int
+    end: int
+    secret: str
+    kin: tuple[str, ...] = ()
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One way to escape characters: `mark` starts every escape, `runs` matches several in a row."""
+
+    mark: str
+    runs: re.Pattern[str]
+    undo: Callable[[str], str]
+    units: Callable[[str], Iterator[int]]
+    """Lengths of the escapes in a run, one for each character that it stands for."""
+
+    def decode(self, text: str) -> str:
+        return self.runs.sub(lambda run: self.undo(run[0]), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`text` is what `source` says once `code` is undone; the original has neither."""
+
+    text: str
+    source: "Reading | None" = None
+    code: Code | None = None
+
+    def locate(self, spans: Sequence[Span]) -> list[Span]:
+        """The same spans as offsets into the original text."""
+        if self.source is None or self.code is None or not spans:
+            return list(spans)
+        edges = sorted({edge for span in spans for edge in (span.start, span.end)})
+        origin = dict(zip(edges, _origins(self.source.text, self.code, edges), strict=True))
+        moved = [
+            span._replace(start=origin[span.start], end=origin[span.end], bare=False)
+            for span in spans
+        ]
+        return self.source.locate(moved)
+
+
+def readings(text: str) -> Iterator[Reading]:
+    """The text itself, then every different text that undoing up to DEPTH escapes makes of it."""
+    original = Reading(text)
+    yield original
+    level, seen = [original], {text}
+    for _ in range(DEPTH):
+        deeper = []
+        for source in level:
+            for code in (JSON, PERCENT):
+                if code.mark not in source.text:
+                    continue
+                decoded = code.decode(source.text)
+                if decoded not in seen:
+                    seen.add(decoded)
+                    deeper.append(Reading(decoded, source, code))
+        yield from deeper
+        level = deeper
+
+
+def is_plain(text: str) -> bool:
+    """True if the text has no escapes and is its own only reading."""
+    return JSON.mark not in text and PERCENT.mark not in text
+
+
+def _origins(source: str, code: Code, edges: Sequence[int]) -> Iterator[int]:
+    """For each of the ascending offsets into the decoded text, the offset into its source."""
+    wanted = iter(edges)
+    edge = next(wanted, None)
+    at = decoded = 0  # the same place in the source and in the decoded text
+    for run in code.runs.finditer(source):
+        plain = run.start() - at
+        while edge is not None and edge <= decoded + plain:
+            yield at + edge - decoded
+            edge = next(wanted, None)
+        at, decoded = run.start(), decoded + plain
+        for length in code.units(run[0]):
+            at, decoded = at + length, decoded + 1
+            if edge == decoded:
+                yield at
+                edge = next(wanted, None)
+        if edge is None:
+            return
+    while edge is not None:
+        yield at + edge - decoded
+        edge = next(wanted, None)
+
+
+_SHORT = {
+    r"\"": '"', r"\\": "\\", r"\/": "/", r"\b": "\b", r"\f": "\f",
+    r"\n": "\n", r"\r": "\r", r"\t": "\t",
+}  # fmt: skip
+_JSON_UNIT = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\."
+)
+
+
+def _json_undo(run: str) -> str:
+    return _SHORT.get(run) or str(json.loads(f'"{run}"'))
+
+
+def _json_units(run: str) -> Iterator[int]:
+    return (len(unit) for unit in _JSON_UNIT.findall(run))
+
+
+def _percent_undo(run: str) -> str:
+    return bytes.fromhex(run.replace("%", "")).decode("utf-8", "surrogateescape")
+
+
+def _percent_units(run: str) -> Iterator[int]:
+    return (3 * len(char.encode("utf-8", "surrogateescape")) for char in _percent_undo(run))
+
+
+JSON = Code(
+    "\\",
+    re.compile(r'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))++'),
+    _json_undo,
+    _json_units,
+)
+PERCENT = Code("%", re.compile(r"(?:%[0-9a-fA-F]{2})++"), _percent_undo, _percent_units)

@@ -1,0 +1,322 @@
+"""Redaction: takes the credentials out of everything that goes onto a tape.
+
+What stands at a known place (`tape.secrets`) is replaced and learned; what was learned is replaced
+wherever it turns up again, in whatever escapes; what has the shape of a key is replaced as well.
+All else stays byte for byte. Messages without secrets, audio above all, are told by substring
+searches alone.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2s
+from typing import Any
+
+from rtproxy.tape.readings import JSON, Reading, Span, is_plain, readings
+from rtproxy.tape.secrets import (
+    NOT_IN_SHAPELESS,
+    PLACE_MARKS,
+    SHAPES,
+    VERBATIM_HEADERS,
+    by_shape,
+    in_header,
+    in_json,
+    in_member,
+    in_query,
+    in_url,
+)
+
+MIN_LENGTH = 8
+"""Shortest value, in characters, that is removed everywhere once it is known."""
+MIN_COOKIE_LENGTH = 16
+"""The same for cookies: not every one is a credential, and `theme=dark-blue` is a common text."""
+MAX_LEARNED = 1000
+"""Most values that one tape learns; a peer that makes up more cannot slow down every message."""
+STAND_INS = {"anonymous", "anything", "none", "placeholder", "realtime", "redacted", "undefined"}
+"""What clients send for want of a key: words, not secrets, and they mean other things elsewhere."""
+
+_MARKS = (*dict.fromkeys((*(mark for marks, _ in SHAPES for mark in marks), *PLACE_MARKS)),)
+_PLACEHOLDER = re.compile(r"REDACTED:[0-9a-f]{8}")
+_NUMBER = re.compile(r"[0-9.eE+-]+")
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
+_CUT_FROM = 512
+_PIECE = 10
+
+
+class Redactor:
+    """Removes the credentials of one tape.
+
+    A secret becomes `REDACTED:` and eight hex digits of blake2s(key, secret): the same secret the
+    same digits on one tape, others on another. `key` is random, 16 bytes, and never stored.
+    `patterns` name more secrets: a match is replaced, or its first group where it has one.
+    """
+
+    def __init__(self, key: bytes, patterns: Sequence[re.Pattern[str]] = ()) -> None:
+        self._key = key
+        self._patterns = tuple(patterns)
+        self._learned: dict[str, str] = {}  # as it stands in a text → the secret
+        self._pieces: tuple[str, ...] = ()
+        self._shapeless_pieces: tuple[str, ...] = ()
+        self._quotes = False
+
+    def learn(self, secret: str) -> None:
+        """From now on, `secret` is removed from everything, if it has MIN_LENGTH characters."""
+        if (
+            len(secret) < MIN_LENGTH
+            or secret in self._learned
+            or len(self._learned) >= MAX_LEARNED
+            or secret.lower() in STAND_INS
+            or secret in "REDACTED:"
+            or _PLACEHOLDER.fullmatch(secret)
+        ):
+            return
+        self._learned[secret] = secret
+        if " " in secret:
+            self._learned[secret.replace(" ", "+")] = secret  # as forms write it
+        # Longest first: where one secret contains another, the whole is what stands there. The end
+        # of a secret stands for it in searches: str.find skips further with few characters, and
+        # keys begin alike but end at random.
+        known = sorted(self._learned, key=len, reverse=True)
+        self._learned = {value: self._learned[value] for value in known}
+        self._pieces = tuple(dict.fromkeys(value[-_PIECE:] for value in known))
+        shapeless = (v for v in known if not any(char in v for char in NOT_IN_SHAPELESS))
+        self._shapeless_pieces = tuple(dict.fromkeys(value[-_PIECE:] for value in shapeless))
+        self._quotes = any('"' in value for value in known)
+
+    def request(
+        self, target: str, headers: Sequence[tuple[str, str]]
+    ) -> tuple[str, list[list[str]]]:
+        """Target and headers of a request, redacted; learns every secret that it finds in them."""
+        places = list(in_url(target))
+        self._learn_all(places)
+        redacted = self.headers(headers)
+        return self._replace(target, places)[0], redacted
+
+    def headers(self, headers: Sequence[tuple[str, str]]) -> list[list[str]]:
+        """Headers as [[name, value]…], redacted; learns every secret that it finds in them."""
+        places = [list(in_header(name, value)) for name, value in headers]
+        for (name, _), spans in zip(headers, places, strict=True):
+            is_cookie = name.lower() in ("cookie", "set-cookie")
+            self._learn_all(spans, MIN_COOKIE_LENGTH if is_cookie else MIN_LENGTH)
+        return [
+            [name, value if name.lower() in VERBATIM_HEADERS else self._replace(value, spans)[0]]
+            for (name, value), spans in zip(headers, places, strict=True)
+        ]
+
+    def text(self, payload: str) -> tuple[str, bool]:
+        """A text message and whether something in it was replaced; if not, it is the same object.
+
+        Learns what stands at the places where JSON messages carry credentials.
+        """
+        if not self._is_suspect(payload):
+            return payload, False
+        return self._learn_and_replace(payload, in_json(payload))
+
+    def binary(self, payload: bytes) -> tuple[bytes, bool]:
+        """A binary message or a ping's payload; as `text` where it is UTF-8."""
+        return self._bytes(payload, self.text)
+
+    def body(self, content_type: str, payload: bytes) -> tuple[bytes, bool]:
+        """An HTTP body, its content encoding undone: forms by name, anything else as `text`.
+
+        JSON is recognised wherever it stands, so server-sent events and multipart are covered.
+        """
+        if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
+            return self._bytes(payload, self._form)
+        return self.binary(payload)
+
+    def data(self, data: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """A control's map, redacted in depth: text, bytes, keys, lists of headers."""
+        redacted: dict[str, Any] = {}
+        changed = False
+        for key, value in data.items():
+            name, name_changed = self._replace(key)
+            redacted[name], value_changed = self._member(key, value)
+            changed = changed or name_changed or value_changed
+        return redacted, changed
+
+    def placeholder(self, secret: str) -> str:
+        """What stands on the tape in place of `secret`."""
+        digest = blake2s(secret.encode("utf-8", "surrogatepass"), key=self._key, digest_size=4)
+        return f"REDACTED:{digest.hexdigest()}"
+
+    def _member(self, key: str, value: Any) -> tuple[Any, bool]:
+        if isinstance(value, str):
+            return self._learn_and_replace(value, in_member(key, value))
+        if isinstance(value, bytes):
+            return self.binary(value)
+        if isinstance(value, Mapping):
+            return self.data(value)
+        if isinstance(value, list | tuple):
+            if key == "headers" and all(_is_header(item) for item in value):
+                lines = self.headers([(name, text) for name, text in value])
+                return lines, any(new[1] != old[1] for new, old in zip(lines, value, strict=True))
+            items = [self._member(key, item) for item in value]
+            return [item for item, _ in items], any(changed for _, changed in items)
+        return value, False
+
+    def _form(self, text: str) -> tuple[str, bool]:
+        return self._learn_and_replace(text, in_query(text))
+
+    def _bytes(
+        self, payload: bytes, redact: Callable[[str], tuple[str, bool]]
+    ) -> tuple[bytes, bool]:
+        try:
+            text, changed = redact(payload.decode("utf-8"))
+            return (text.encode("utf-8"), True) if changed else (payload, False)
+        except UnicodeDecodeError:
+            pass
+        # Latin-1 maps every byte to one character and back, but leaves secrets beyond ASCII torn.
+        rest = payload
+        for value, secret in self._learned.items():
+            if not value.isascii():
+                needle = value.encode("utf-8", "surrogatepass")
+                rest = rest.replace(needle, self.placeholder(secret).encode())
+        text, changed = redact(rest.decode("latin-1"))
+        if changed:
+            return text.encode("latin-1"), True
+        return (payload, False) if rest == payload else (rest, True)
+
+    def _is_suspect(self, text: str) -> bool:
+        """False if the text certainly has no secret: what nearly every message comes to."""
+        body = self._shapeless(text)
+        if body is not None:
+            start, end, decoded = body
+            for piece in self._shapeless_pieces:
+                if piece in decoded:
+                    return True
+            rest = text[:start] + text[end:]
+        else:
+            rest = text
+        views = (rest,) if is_plain(rest) else (reading.text for reading in readings(rest))
+        return any(self._is_marked(view) for view in views)
+
+    def _is_marked(self, text: str) -> bool:
+        for piece in self._pieces:
+            if piece in text:
+                return True
+        lowered = text.lower()
+        for mark in _MARKS:
+            if mark in lowered:
+                return True
+        return any(pattern.search(text) for pattern in self._patterns)
+
+    def _shapeless(self, text: str) -> tuple[int, int, str] | None:
+        """The string in the middle of the text, if it can hold nothing but a shapeless secret.
+
+        Audio is such a string: it makes up most of its message, whatever the key and the event.
+        Returns its start and end, between the quotes, and what it says.
+        """
+        if len(text) < _CUT_FROM or self._quotes:
+            return None
+        middle = len(text) // 2
+        start, end = text.rfind('"', 0, middle), text.find('"', middle)
+        if start < 1 or end - start < _CUT_FROM // 2 or text[start - 1] == "\\":
+            return None
+        body = text[start + 1 : end]
+        if "\\" in body:  # some serialisers write `\/` or `\u002B` for base64's `/` and `+`
+            body = JSON.decode(body)
+        for char in NOT_IN_SHAPELESS:
+            if char in body:
+                return None
+        if self._patterns and not _BASE64.fullmatch(body):
+            return None
+        return start + 1, end, body
+
+    def _learn_all(self, spans: Iterable[Span], shortest: int = MIN_LENGTH) -> None:
+        for span in spans:
+            for secret in (span.secret, *span.kin):
+                if len(secret) >= shortest:
+                    self.learn(secret)
+
+    def _learn_and_replace(self, text: str, places: Iterable[Span]) -> tuple[str, bool]:
+        spans = list(places)
+        self._learn_all(spans)
+        return self._replace(text, spans)
+
+    def _replace(self, text: str, places: Iterable[Span] = ()) -> tuple[str, bool]:
+        """The text without the secrets at `places`, the learned ones and those with a shape."""
+        values: list[Span] = []
+        shapes: list[Span] = []
+        for reading in readings(text):
+            values += reading.locate(list(self._values(reading.text)))
+            shapes += reading.locate(list(by_shape(reading.text)))
+            shapes += self._matches(text, reading)
+        spans = [
+            span
+            for span in (*places, *values, *shapes)
+            if span.start < span.end and not _PLACEHOLDER.fullmatch(span.secret)
+        ]
+        if not spans:
+            return text, False
+        parts, at = [], 0
+        for span in _merge(spans):
+            mark = self.placeholder(span.secret)
+            parts += [text[at : span.start], f'"{mark}"' if span.bare else mark]
+            at = span.end
+        return "".join((*parts, text[at:])), True
+
+    def _values(self, text: str) -> Iterator[Span]:
+        for value, secret in self._learned.items():
+            at = text.find(value)
+            while at >= 0:
+                span = Span(at, at + len(value), secret)
+                yield _whole_number(text, span) if _NUMBER.fullmatch(value) else span
+                at = text.find(value, span.end)
+
+    def _matches(self, text: str, reading: Reading) -> list[Span]:
+        """What the user's patterns find, outside audio: base64 may match anything by chance."""
+        found = []
+        for pattern in self._patterns:
+            group = 1 if pattern.groups else 0
+            matches = (match for match in pattern.finditer(reading.text) if match[group])
+            found += [Span(*match.span(group), match[group]) for match in matches]
+        start, end, _ = (found and self._shapeless(text)) or (0, 0, "")
+        spans = reading.locate(found)
+        return [span for span in spans if not (start <= span.start and span.end <= end)]
+
+
+def _merge(spans: Sequence[Span]) -> Iterator[Span]:
+    """Spans in order, those that overlap as one, whose secret is that of the first given."""
+    merged: tuple[int, Span] | None = None
+    for rank, span in sorted(enumerate(spans), key=lambda ranked: ranked[1].start):
+        if merged is None or span.start >= merged[1].end:
+            if merged is not None:
+                yield merged[1]
+            merged = rank, span
+        else:
+            first = span if rank < merged[0] else merged[1]
+            merged = (
+                min(rank, merged[0]),
+                first._replace(
+                    start=merged[1].start,
+                    end=max(span.end, merged[1].end),
+                    bare=span.bare or merged[1].bare,
+                ),
+            )
+    if merged is not None:
+        yield merged[1]
+
+
+def _whole_number(text: str, span: Span) -> Span:
+    """A secret of digits may turn up in a JSON number: then the number goes, and a string comes."""
+    for string in _STRING.finditer(text):
+        if string.end() > span.start:
+            if string.start() <= span.start:
+                return span
+            break
+    start, end = span.start, span.end
+    while start > 0 and text[start - 1] in "0123456789.eE+-":
+        start -= 1
+    while end < len(text) and text[end] in "0123456789.eE+-":
+        end += 1
+    bare = text[:start].rstrip()[-1:] in tuple(":[,") and text[end:].lstrip()[:1] in tuple(",]}")
+    return span._replace(start=start, end=end, bare=True) if bare else span
+
+
+def _is_header(item: Any) -> bool:
+    return (
+        isinstance(item, list | tuple)
+        and len(item) == 2
+        and all(isinstance(part, str) for part in item)
+    )
