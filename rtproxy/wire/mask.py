@@ -10,7 +10,7 @@ TILE = 0x10000
 
 
 def apply_mask(
-    mask: bytes, data: bytes | bytearray, start: int = 0, end: int | None = None
+    mask: bytes | bytearray, data: bytes | bytearray, start: int = 0, end: int | None = None
 ) -> bytes:
     """Return `data[start:end]` XORed with the 4 bytes of `mask`, repeated."""
     if end is None:
