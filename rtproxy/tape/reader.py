@@ -111,8 +111,12 @@ class Tape:
 
     def scan(self) -> Iterator[Scanned]:
         """Every sound record with its place in the file and its bytes."""
-        scanner = self._scanner = Scanner(self._read)
-        yield from scanner.scan(self.size, final=self.state != "live")
+        yield from self.new_scanner().scan(self.size, final=self.state != "live")
+
+    def new_scanner(self) -> Scanner:
+        """Begin a pass that the caller steps through; `damage` is then what that pass meets."""
+        self._scanner = Scanner(self._read)
+        return self._scanner
 
     def summary(self) -> Summary:
         """The counts in the seal, or else by one pass over the records."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import orjson
 
-from rtproxy.tape.record import FROM_SERVER, Control, Event, Record
+from rtproxy.tape.record import FROM_SERVER, Control, Event, Record, Unknown
 
 Direction = Literal["client", "server"]
 Dialect = Literal["beta", "ga"]
@@ -104,6 +104,8 @@ class Summary:
             self.add_event(record.seq, record.t_ns, record.flags, record.payload, offset)
         elif isinstance(record, Control):
             self.add_control(record.seq, record.t_ns, record.name, offset)
+        elif isinstance(record, Unknown):
+            self.records += 1
 
     def add_event(self, seq: int, t_ns: int, flags: int, payload: str | bytes, offset: int) -> None:
         """Count a message."""
