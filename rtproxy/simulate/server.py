@@ -1,0 +1,344 @@
+"""The simulated server on a real socket: a thin shell around `session`.
+
+    async with SimulatedServer(scenario) as server:
+        ... connect to server.ws_url ...
+
+Each connection is a session of its own; the scenario's seed and the connection's number decide
+everything in it but the time.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Mapping
+from contextlib import suppress
+from time import time
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import orjson
+from aiohttp import WSMsgType, web
+from multidict import CIMultiDict
+
+from rtproxy.errors import ListenError
+from rtproxy.simulate.chance import Chance
+from rtproxy.simulate.invalid_request import InvalidRequest, wrong_type
+from rtproxy.simulate.outlet import Action, Reset, Send
+from rtproxy.simulate.scenario import Refuse, Scenario
+from rtproxy.simulate.secret import create_client_secret, create_session, error_body
+from rtproxy.simulate.session import BETA_DISABLED, Session
+
+ORIGIN_HEADER = "rtproxy-origin"
+KEY_PROTOCOL = "openai-insecure-api-key."
+BETA_PROTOCOL = "openai-beta.realtime-v1"
+CLOSE_TIMEOUT_S = 2.0
+
+
+class SimulatedServer:
+    """An offline Realtime server. `port` 0 takes any free port; `url` says which."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        seed: int | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.seed = scenario.seed if seed is None else seed
+        self._host = host
+        self._port = port
+        self._connections = 0
+        self._refused = 0
+        self._requests = 0
+        self._live: set[web.WebSocketResponse] = set()
+        self._secrets: dict[str, Mapping[str, Any]] = {}
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """Where HTTP is served, such as http://127.0.0.1:8788."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    @property
+    def ws_url(self) -> str:
+        """Where sessions are, without the query: ws://127.0.0.1:8788/v1/realtime."""
+        return f"ws{self.url.removeprefix('http')}/v1/realtime"
+
+    @property
+    def origin(self) -> str:
+        """What every answer says about where it came from."""
+        return f"simulated; scenario={self.scenario.name}; seed={self.seed}"
+
+    async def start(self) -> None:
+        """Listen. Raises ListenError when the address cannot be had."""
+        app = web.Application(client_max_size=self.scenario.connection.max_message_bytes)
+        for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime", "/realtime"):
+            app.router.add_get(path, self._serve_session)
+        for prefix in ("/v1", "/openai/v1", ""):
+            app.router.add_post(f"{prefix}/realtime/client_secrets", self._serve_client_secret)
+            app.router.add_post(f"{prefix}/realtime/sessions", self._serve_beta_session)
+            app.router.add_post(
+                f"{prefix}/realtime/transcription_sessions", self._serve_beta_session
+            )
+        app.router.add_get("/v1/models", self._serve_models)
+        app.on_response_prepare.append(self._sign)
+        app.on_shutdown.append(self._hang_up)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            reason = error.strerror or str(error)
+            raise ListenError(
+                f"cannot listen on {self._host}:{self._port}: {reason}; choose another address."
+            ) from None
+        self._port = self._runner.addresses[0][1]
+
+    async def close(self) -> None:
+        """Stop listening and end every connection."""
+        if self._runner:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _sign(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers[ORIGIN_HEADER] = self.origin
+
+    async def _hang_up(self, _app: web.Application) -> None:
+        for websocket in list(self._live):
+            with suppress(ConnectionError):
+                await websocket.close(code=1001, message=b"the server is going away")
+
+    async def _serve_session(self, request: web.Request) -> web.StreamResponse:
+        refuse = self._refusal()
+        if refuse and refuse.status:
+            return refusal_response(refuse)
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            text = "This is a WebSocket endpoint: ask for an upgrade."
+            return web.json_response(
+                error_body(InvalidRequest("upgrade_required", text)), status=426
+            )
+        self._connections += 1
+        options = self.scenario.connection
+        websocket = web.WebSocketResponse(
+            protocols=("realtime",),
+            compress=options.compress,
+            max_msg_size=options.max_message_bytes,
+            timeout=CLOSE_TIMEOUT_S,
+            autoping=True,
+        )
+        await websocket.prepare(request)
+        session, refuse = self._session(request, refuse)
+        connection = Connection(websocket, request, session, options.ping_every_ms)
+        self._live.add(websocket)
+        try:
+            await connection.run(session.refuse(refuse, key_of(request)) if refuse else None)
+        finally:
+            self._live.discard(websocket)
+        return websocket
+
+    def _session(
+        self, request: web.Request, refuse: Refuse | None
+    ) -> tuple[Session, Refuse | None]:
+        """The session of a connection, and why it is refused after all."""
+        wants_beta = asks_for_beta(request)
+        dialect: Literal["ga", "beta"] = "beta" if wants_beta else "ga"
+        if self.scenario.dialect == "beta":
+            dialect = "beta"
+        elif self.scenario.dialect == "ga":
+            dialect = "ga"
+            refuse = refuse or (BETA_DISABLED if wants_beta else None)
+        configured = self._secrets.get(key_of(request), {})
+        intent = request.query.get("intent")
+        transcribes = "transcription" in (intent, configured.get("type"))
+        session = Session(
+            self.scenario,
+            dialect=dialect,
+            seed=self.seed,
+            connection=self._connections,
+            model=request.query.get("model") or request.query.get("deployment"),
+            kind="transcription" if transcribes else "realtime",
+            now_unix=int(time()),
+        )
+        if configured:
+            with suppress(InvalidRequest):  # made for the other dialect
+                session.configure(configured)
+        return session, refuse
+
+    def _refusal(self) -> Refuse | None:
+        """The scenario's refusal, if it is this connection's turn."""
+        refuse = self.scenario.refuse
+        if refuse is None or (refuse.times and self._refused >= refuse.times):
+            return None
+        self._refused += 1
+        return refuse
+
+    async def _serve_client_secret(self, request: web.Request) -> web.Response:
+        try:
+            body = await json_body(request)
+            answer = create_client_secret(self.scenario, self._chance(), body, int(time()))
+        except InvalidRequest as error:
+            return web.json_response(error_body(error), status=400)
+        self._secrets[answer["value"]] = body.get("session") or {}
+        return web.json_response(answer)
+
+    async def _serve_beta_session(self, request: web.Request) -> web.Response:
+        transcribes = request.path.endswith("transcription_sessions")
+        kind: Literal["realtime", "transcription"] = "transcription" if transcribes else "realtime"
+        try:
+            body = await json_body(request)
+            answer = create_session(self.scenario, self._chance(), body, int(time()), kind)
+        except InvalidRequest as error:
+            return web.json_response(error_body(error), status=400)
+        self._secrets[answer["client_secret"]["value"]] = {"type": kind, **body}
+        return web.json_response(answer)
+
+    async def _serve_models(self, _request: web.Request) -> web.Response:
+        model = {"id": self.scenario.model, "object": "model", "created": 0, "owned_by": "rtproxy"}
+        return web.json_response({"object": "list", "data": [model]})
+
+    def _chance(self) -> Chance:
+        self._requests += 1
+        return Chance(self.seed, "http", self._requests)
+
+
+class Connection:
+    """Carries messages and time into a session, and its actions out again, in order."""
+
+    def __init__(
+        self,
+        websocket: web.WebSocketResponse,
+        request: web.Request,
+        session: Session,
+        ping_every_ms: float | None,
+    ) -> None:
+        self._websocket = websocket
+        self._request = request
+        self._session = session
+        self._ping_every_ms = ping_every_ms
+        self._loop = asyncio.get_running_loop()
+        self._start = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._outbox: asyncio.Queue[Action | bytes] = asyncio.Queue()
+        self._pings = 0
+
+    async def run(self, instead: list[Action] | None = None) -> None:
+        """Serve until either side has closed; with `instead`, do only that."""
+        writer = asyncio.create_task(self._write())
+        try:
+            self._put(self._session.start(self._now()) if instead is None else instead)
+            if instead is None and self._ping_every_ms:
+                self._loop.call_later(self._ping_every_ms / 1000, self._ping)
+            async for message in self._websocket:
+                if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+                    self._put(self._session.receive(message.data, self._now()))
+        finally:
+            if self._timer:
+                self._timer.cancel()
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    def _now(self) -> float:
+        return (self._loop.time() - self._start) * 1000
+
+    def _put(self, actions: list[Action]) -> None:
+        for action in actions:
+            self._outbox.put_nowait(action)
+        if self._timer:
+            self._timer.cancel()
+        due = self._session.next_due()
+        if due is not None:
+            self._timer = self._loop.call_at(self._start + due / 1000, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._put(self._session.advance(self._now()))
+
+    def _ping(self) -> None:
+        if not self._websocket.closed and self._ping_every_ms:
+            self._pings += 1
+            self._outbox.put_nowait(struct.pack(">I", self._pings))
+            self._loop.call_later(self._ping_every_ms / 1000, self._ping)
+
+    async def _write(self) -> None:
+        while True:
+            action = await self._outbox.get()
+            try:
+                if isinstance(action, bytes):
+                    await self._websocket.ping(action)
+                elif isinstance(action, Send):
+                    await self._websocket.send_str(orjson.dumps(action.event).decode())
+                elif isinstance(action, Reset):
+                    self._reset()
+                else:
+                    await self._websocket.close(code=action.code, message=action.reason.encode())
+            except ConnectionError:
+                return
+
+    def _reset(self) -> None:
+        """Drop the TCP connection so that the other side sees a reset, not an end."""
+        transport = self._request.transport
+        if transport is not None:
+            connection = transport.get_extra_info("socket")
+            linger = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            transport.abort()
+
+
+def asks_for_beta(request: web.Request) -> bool:
+    offered = request.headers.get("Sec-WebSocket-Protocol", "")
+    return (
+        "realtime=v1" in request.headers.get("OpenAI-Beta", "")
+        or BETA_PROTOCOL in [name.strip() for name in offered.split(",")]
+        or "api-version" in request.query
+    )
+
+
+def key_of(request: web.Request) -> str:
+    """The client's API key or secret, wherever it is; empty if there is none."""
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    for name in map(str.strip, offered):
+        if name.startswith(KEY_PROTOCOL):
+            return name.removeprefix(KEY_PROTOCOL)
+    bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return bearer or request.headers.get("api-key", "") or request.query.get("api-key", "")
+
+
+def refusal_response(refuse: Refuse) -> web.Response:
+    """The HTTP answer that turns a client away before the 101."""
+    body = refuse.body
+    if body is None:
+        message = refuse.message.replace(": {key}", "").replace("{key}", "")
+        body = error_body(InvalidRequest(refuse.code, message, refuse.param, refuse.type))
+    headers = CIMultiDict({name: str(value) for name, value in refuse.headers.items()})
+    assert refuse.status is not None
+    return web.json_response(dict(body), status=refuse.status, headers=headers)
+
+
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The request's JSON object; an empty one for an empty body."""
+    text = await request.text()
+    if not text.strip():
+        return {}
+    try:
+        body = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest("invalid_json", f"The body is not JSON: {error}.") from None
+    if not isinstance(body, dict):
+        raise wrong_type("body", "an object", body)
+    return body
