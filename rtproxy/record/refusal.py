@@ -1,0 +1,86 @@
+"""A WebSocket handshake that was not answered with 101: passed on as it is, and taped."""
+
+import asyncio
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+from rtproxy.errors import UpstreamError
+from rtproxy.record.response import Relayed, decode_body
+from rtproxy.record.status import Status, Traffic
+from rtproxy.record.tapes import Tape
+from rtproxy.tape.record import FROM_SERVER, INJECTED, REDACTED
+
+KEPT_BODY = 1024 * 1024
+"""Bytes of a refusal's body that go on the tape."""
+
+
+async def relay_refusal(
+    request: web.BaseRequest,
+    response: aiohttp.ClientResponse,
+    tape: Tape | None,
+    traffic: Traffic,
+    status: Status,
+) -> web.StreamResponse:
+    """Stream the server's refusal to the client: status, headers, body."""
+    relayed = Relayed(response)
+    body = bytearray()
+    try:
+        await relayed.prepare(request)
+        async for chunk in response.content.iter_any():
+            traffic.count_bytes(len(chunk), from_server=True)
+            body += chunk[: KEPT_BODY - len(body)]
+            await relayed.write(chunk)
+        if tape is not None:
+            encoding = response.headers.get("Content-Encoding", "")
+            content_type = response.headers.get("Content-Type", "")
+            await _seal(tape, response.status, content_type, encoding, bytes(body), FROM_SERVER)
+        await relayed.write_eof()
+    finally:
+        response.close()
+        status.end(traffic, "refused", f"refused with {response.status} {response.reason or ''}")
+    return relayed
+
+
+async def report_unreachable(
+    error: UpstreamError, tape: Tape | None, traffic: Traffic, status: Status
+) -> web.StreamResponse:
+    """Answer 502 with a JSON body in the service's own error shape, and tape that."""
+    body = unreachable_body(error)
+    if tape is not None:
+        await _seal(tape, 502, "application/json", "", body, FROM_SERVER | INJECTED)
+    status.end(traffic, "failed", str(error))
+    return web.Response(status=502, body=body, content_type="application/json")
+
+
+def unreachable_body(error: UpstreamError) -> bytes:
+    """What a client reads when there is no server behind the proxy."""
+    return orjson.dumps(
+        {
+            "error": {
+                "type": "rtproxy_error",
+                "code": "upstream_unreachable",
+                "message": str(error),
+                "param": None,
+            }
+        }
+    )
+
+
+async def _seal(
+    tape: Tape, code: int, content_type: str, encoding: str, body: bytes, flags: int
+) -> None:
+    plain = decode_body(encoding, body, KEPT_BODY)
+    data: dict[str, object] = {"status": code}
+    if plain is None:
+        data["omitted"] = f"body of {len(body)} bytes in content encoding {encoding!r}"
+    else:
+        clean, changed = tape.redactor.body(content_type, plain)
+        data["body"] = clean
+        if changed:
+            flags |= REDACTED
+    t_ns = tape.now_ns()
+    tape.writer.control(t_ns, flags, "refused", data)
+    tape.writer.flush()
+    await asyncio.to_thread(tape.writer.seal, tape.now_ns())

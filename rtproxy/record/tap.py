@@ -1,0 +1,159 @@
+"""The tap: joins two transports, forwards bytes as they come, and shows each read to a recorder.
+
+    client ──▶ Side ─ record ─▶ Side ──▶ server
+    client ◀── Side ◀─ record ─ Side ◀── server
+
+A read is recorded before it is forwarded. EOF and reset travel one direction at a time, after
+the bytes that came before them. When one side cannot take more, the other is not read.
+"""
+
+import asyncio
+import fcntl
+import os
+import socket
+import ssl
+import struct
+import termios
+from typing import Protocol
+
+WRITE_HIGH_WATER = 256 * 1024
+"""Bytes that may wait for a slow reader before the other side is no longer read."""
+
+RESET_GRACE_S = 10.0
+"""How long bytes may take to reach a peer before the reset that followed them is passed on."""
+
+_LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+class Recorder(Protocol):
+    """What the tap reports to. None of these may raise: recording never hurts the session."""
+
+    def received(self, data: bytes, *, from_server: bool, forwarded: bool) -> None: ...
+
+    def ended(self, *, from_server: bool) -> None: ...
+
+    def lost(self, error: Exception, *, from_server: bool) -> None: ...
+
+
+class Side(asyncio.Protocol):
+    """One of the two joined connections.
+
+    `former` is the protocol that the transport had before (aiohttp's); it is told when the
+    connection is gone, so that its own book-keeping ends too.
+    """
+
+    peer: "Side"
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        former: asyncio.BaseProtocol,
+        recorder: Recorder,
+        *,
+        from_server: bool,
+    ) -> None:
+        self.transport = transport
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._former = former
+        self._recorder = recorder
+        self._from_server = from_server
+        self._ended = False
+        self._sent_eof = False
+        self._closed_by_us = False
+        self._resetting: asyncio.Task[None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        peer = self.peer.transport
+        forwarded = not peer.is_closing()
+        self._recorder.received(data, from_server=self._from_server, forwarded=forwarded)
+        if forwarded:
+            peer.write(data)
+
+    def pause_writing(self) -> None:
+        self.peer.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.peer.transport.resume_reading()
+
+    def eof_received(self) -> bool:
+        self._end()
+        # TLS has no half-close: there the transport closes itself, whatever we say.
+        return self.transport.get_extra_info("ssl_object") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is None or isinstance(exc, ssl.SSLError):
+            if not self._closed_by_us:
+                self._end()
+            self.peer.close()
+        elif not (self._ended and self._sent_eof):
+            self._recorder.lost(exc, from_server=self._from_server)
+            self.peer.reset()
+        self._former.connection_lost(exc)
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    def close(self) -> None:
+        """Close this connection after what is buffered for it."""
+        if not self.transport.is_closing():
+            self._closed_by_us = True
+            self.transport.close()
+
+    def reset(self) -> None:
+        """Send a TCP reset once the bytes before it have reached the peer."""
+        if self._resetting is None and not self.gone.done():
+            self._resetting = asyncio.get_running_loop().create_task(self._reset())
+
+    def _end(self) -> None:
+        """Pass this side's end of stream on; when both have ended, let both go."""
+        if self._ended:
+            return
+        self._ended = True
+        self._recorder.ended(from_server=self._from_server)
+        self.peer.finish()
+        if self._sent_eof:
+            self.close()
+
+    def finish(self) -> None:
+        """Tell this side that no more bytes will come, after those that are buffered."""
+        if self._sent_eof:
+            return
+        self._sent_eof = True
+        if self._ended or not self.transport.can_write_eof():
+            self.close()
+        elif not self.transport.is_closing():
+            self.transport.write_eof()
+
+    async def _reset(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + RESET_GRACE_S
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        while not self.transport.is_closing() and loop.time() < deadline:
+            if self.transport.get_write_buffer_size() == 0 and _unacknowledged(descriptor) == 0:
+                break
+            await asyncio.sleep(0.002)
+        if not self.gone.done():
+            _forget_on_close(descriptor)
+            self.transport.abort()
+
+
+def join(client: Side, server: Side) -> None:
+    """Make each side the other's peer; from here on data flows between them."""
+    client.peer, server.peer = server, client
+    for side in (client, server):
+        side.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        side.transport.set_protocol(side)
+
+
+def _unacknowledged(descriptor: int) -> int:
+    """Bytes that the kernel has not yet had acknowledged by the peer (tcp(7), SIOCOUTQ)."""
+    try:
+        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int(struct.unpack("i", answer)[0])
+
+
+def _forget_on_close(descriptor: int) -> None:
+    """Make close() send a reset. The event loop's socket object may hide setsockopt."""
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
