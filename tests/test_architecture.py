@@ -20,11 +20,11 @@ TOP = {"cli", "pytest_plugin", "__main__", "__init__"}
 SHELLS = {
     "__init__",
     "__main__",
+    "inspect.terminal",
     "pytest_plugin",
     "simulate.caller",
     "simulate.library",
     "simulate.server",
-    "inspect.terminal",
     "tape.library",
     "tape.reader",
     "tape.repair",

@@ -81,7 +81,7 @@ def part(content: Data) -> str:
     kind = string(content, "type") or "?"
     text = quote(string(content, "text") or string(content, "transcript"))
     if "text" in kind:
-        return text
+        return text or kind
     return f"{kind.removeprefix('input_').removeprefix('output_')} {text}".rstrip()
 
 

@@ -63,14 +63,15 @@ def settings(fields_: Data) -> str:
         return "" if value is _MISSING or value is None else show(value)
 
     detection = session_field(fields_, "turn_detection", _MISSING)
-    formats = [said("input_audio_format", format_name), said("output_audio_format", format_name)]
     return join([
         string(fields_, "model"),
         "transcription only" if fields_.get("type") == "transcription" else "",
         said("modalities", _modalities),
         said("voice", lambda value: f"voice {voice_name(value)}"),
         "" if detection is _MISSING else turn_detection(detection),
-        f"{formats[0] or '?'} → {formats[1] or '?'}" if any(formats) else "",
+        _formats(
+            said("input_audio_format", format_name), said("output_audio_format", format_name)
+        ),
         said("input_audio_transcription", _transcription),
         said("conversation", lambda value: f"conversation {value_text(value)}"),
         said("input", lambda value: f"{len(value)} input items" if isinstance(value, list) else ""),
@@ -78,6 +79,12 @@ def settings(fields_: Data) -> str:
         said("metadata", _metadata),
         quote(string(fields_, "instructions")),
     ])  # fmt: skip
+
+
+def _formats(into: str, out: str) -> str:
+    if into == out:
+        return into
+    return ", ".join(filter(None, (into and f"in {into}", out and f"out {out}")))
 
 
 def _transcription(value: object) -> str:

@@ -1,0 +1,151 @@
+"""`rtproxy inspect`: what is on a tape."""
+
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rtproxy.inspect.filter import Predicate
+    from rtproxy.inspect.overview import Overview
+    from rtproxy.tape.reader import Tape
+
+SHOWN_DAMAGE = 10
+
+
+@click.command(
+    epilog="""\b
+A filter is made of terms. Between blanks all must hold; between commas or | any
+(they bind closer than blanks); ! or not in front turns it around; ( ) group.
+\b
+  response.*  error  speech_started   type: a glob, or whole dotted parts of it
+  client  server  >  <                who sent it
+  t>2.5  t<800ms  2s..5s  1m30s..     when, from the start of the tape
+  #120  #100..200  seq>100            which, by number
+  "some words"  text:word             text in it, in any case; audio is left out
+\b
+  rtproxy inspect call.rtape --filter 'server error,response.done'
+  rtproxy inspect call.rtape --filter '!*.delta,*.append t>10s'
+  rtproxy inspect call.rtape --ndjson | jq -r 'select(.type == "error") | .event.error'
+"""
+)
+@click.argument("tape", type=click.Path(path_type=Path))
+@click.option("--events", is_flag=True, help="List the events, which is what is shown anyway.")
+@click.option("--no-fold", is_flag=True, help="Show each delta and append on a line of its own.")
+@click.option("--filter", "expression", metavar="EXPR", help="Show only these events; see below.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document with the listing.")
+@click.option("--ndjson", "as_ndjson", is_flag=True, help="Print each event as a line of JSON.")
+@click.option("--no-pager", is_flag=True, help="Print at once, however long it is.")
+def inspect(
+    tape: Path,
+    events: bool,  # noqa: ARG001  # there is no other view to choose yet
+    no_fold: bool,
+    expression: str | None,
+    as_json: bool,
+    as_ndjson: bool,
+    no_pager: bool,
+) -> None:
+    """Show what is on a tape: what was recorded, and the events.
+
+    Runs of deltas are folded into one line with their number, length and text. On a terminal a
+    long listing goes through your PAGER; elsewhere it is plain text in columns.
+
+    Exits with 1 when the tape is damaged: what is sound is shown, and what is missing is said.
+    """
+    from rtproxy.inspect.filter import parse_filter
+    from rtproxy.tape.reader import open_tape
+
+    if as_json and as_ndjson:
+        raise click.UsageError("Choose one of --json and --ndjson.")
+    keep = None if expression is None else parse_filter(expression)
+    with open_tape(tape) as opened:
+        if as_ndjson:
+            _print_ndjson(opened, keep)
+        elif as_json:
+            _print_json(opened, keep, fold=not no_fold)
+        else:
+            _print_table(opened, keep, fold=not no_fold, pager=not no_pager)
+        _tell_state(opened)
+        damaged = bool(opened.damage)
+    if damaged:
+        raise SystemExit(1)
+
+
+def _print_ndjson(tape: "Tape", keep: "Predicate | None") -> None:
+    from rtproxy.inspect.document import ndjson
+    from rtproxy.inspect.overview import records
+
+    _write(ndjson(records(tape), keep))
+
+
+def _print_json(tape: "Tape", keep: "Predicate | None", fold: bool) -> None:
+    from rtproxy.inspect.document import document
+    from rtproxy.inspect.listing import Listing
+    from rtproxy.inspect.overview import records, survey
+
+    overview = survey(tape, str(tape.path))
+
+    def make() -> "Overview":
+        damage = list(tape.damage)
+        return replace(overview, damage=damage, state="damaged" if damage else tape.state)
+
+    _write(document(make, Listing(keep, fold).rows(records(tape))))
+
+
+def _print_table(tape: "Tape", keep: "Predicate | None", fold: bool, pager: bool) -> None:
+    from rich.console import Console
+
+    from rtproxy.inspect.listing import Listing
+    from rtproxy.inspect.overview import records, survey
+    from rtproxy.inspect.terminal import Terminal
+
+    rows = Listing(keep, fold).rows(records(tape))
+    with _until_unread():
+        Terminal(Console()).show(survey(tape, str(tape.path)), rows, fold, pager)
+
+
+def _tell_state(tape: "Tape") -> None:
+    """Say on stderr what a reader of the listing may not notice."""
+    from rtproxy.inspect.escape import visible
+    from rtproxy.inspect.overview import damage_line
+
+    name = visible(str(tape.path))
+    if tape.state == "crashed":
+        click.echo(
+            f"{name} is not sealed, its recording broke off; "
+            f"`rtproxy tape repair` makes a sealed tape of it.",
+            err=True,
+        )
+    for lost in tape.damage[:SHOWN_DAMAGE]:
+        click.echo(f"{name} is damaged: {visible(damage_line(lost))}", err=True)
+    if len(tape.damage) > SHOWN_DAMAGE:
+        click.echo(f"… and in {len(tape.damage) - SHOWN_DAMAGE} more places.", err=True)
+
+
+def _write(pieces: Iterable[bytes]) -> None:
+    with _until_unread():
+        stdout = sys.stdout.buffer
+        for piece in pieces:
+            stdout.write(piece)
+        stdout.flush()
+
+
+@contextmanager
+def _until_unread() -> Iterator[None]:
+    """Print while somebody reads; when `head` or a pager has seen enough, end quietly."""
+    stdout: object = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(errors="backslashreplace")  # for terminals that are not UTF-8
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in Python's buffer must go somewhere when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None

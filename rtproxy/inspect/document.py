@@ -1,0 +1,102 @@
+"""The listing for programs: `--ndjson`, one event a line, and `--json`, one document.
+
+Both are made piece by piece, so that a tape of any length takes no more memory than a short one.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from rtproxy.inspect.entry import Entry, entry_of
+from rtproxy.inspect.filter import Predicate
+from rtproxy.inspect.listing import Missing, Row, milliseconds
+from rtproxy.inspect.overview import Overview
+from rtproxy.tape.record import Control, Event, Record
+
+SCHEMA = "rtproxy.inspect/1"
+
+
+def ndjson(records: Iterable[Record | Missing], keep: Predicate | None = None) -> Iterator[bytes]:
+    """One line for each event and each thing on the connection; places of damage are left out."""
+    for record in records:
+        if isinstance(record, Event | Control):
+            entry = entry_of(record)
+            if keep is None or keep(entry):
+                yield line(entry)
+
+
+def line(entry: Entry) -> bytes:
+    """`{"seq", "t_ms", "direction", "type", "event"}` and a line feed.
+
+    JSON stands in "event" as it was sent, character for character but for line breaks. Other text
+    is {"text": …}, bytes are {"base64": …}, and a control is its data.
+    """
+    return (
+        orjson.dumps(
+            {
+                "seq": entry.seq,
+                "t_ms": milliseconds(entry.t_ns),
+                "direction": "server" if entry.from_server else "client",
+                "type": well_formed(entry.type),
+                "event": _body(entry),
+            },
+            default=_bytes,
+        )
+        + b"\n"
+    )
+
+
+def _body(entry: Entry) -> Any:
+    record = entry.record
+    if isinstance(record, Control):
+        return _plain(record.data)
+    if isinstance(record.payload, bytes):
+        return _bytes(record.payload)
+    if entry.event is None or entry.event.form == "text":
+        return {"text": well_formed(record.payload)}
+    # Outside of its strings, where JSON has no line breaks, they are blanks.
+    return orjson.Fragment(record.payload.replace("\n", " ").replace("\r", " "))
+
+
+def document(make: Callable[[], Overview], rows: Iterable[Row]) -> Iterator[bytes]:
+    """The document of `--json`: schema, events, session, tape.
+
+    `make` is called when the rows are through, because only then is all damage known.
+    """
+    yield b'{"schema":' + orjson.dumps(SCHEMA) + b',"events":['
+    separator = b"\n"
+    for row in rows:
+        yield separator + orjson.dumps(_plain(row.to_map()))
+        separator = b",\n"
+    overview = make()
+    session, tape = _plain(overview.session()), _plain(overview.to_map())
+    yield b'\n],"session":' + orjson.dumps(session) + b',"tape":' + orjson.dumps(tape) + b"}\n"
+
+
+def well_formed(text: str) -> str:
+    """Text that can stand in UTF-8: a lone surrogate becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _bytes(value: object) -> dict[str, str]:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value)} is not on tapes")
+    return {"base64": b64encode(value).decode("ascii")}
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A value from a tape's map as JSON can hold it."""
+    match value:
+        case str():
+            return well_formed(value)
+        case bytes():
+            return _bytes(value)
+        case dict() if depth < 64:
+            return {well_formed(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
+        case list() | tuple() if depth < 64:
+            return [_plain(inner, depth + 1) for inner in value]
+        case bool() | int() | float() | None:
+            return value
+    return str(type(value).__name__)
