@@ -85,8 +85,7 @@ class Inflater:
 
     def __init__(self, *, takeover: bool = True, window_bits: int = 15) -> None:
         self._takeover = takeover
-        # zlib's deflate silently uses 9 where 8 is asked for.
-        self._wbits = -max(window_bits, 9)
+        self._wbits = -window_bits
         self._stream: zlib._Decompress | None = None
         self._lost = False
 

@@ -32,7 +32,8 @@ KEPT = ("sec-websocket-",)
 
 def accept_key(key: str) -> str:
     """The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key (RFC 6455 §4.2.2)."""
-    return base64.b64encode(hashlib.sha1(key.strip().encode() + GUID).digest()).decode()
+    digest = hashlib.sha1(key.strip().encode() + GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
 
 
 def header_values(headers: Headers, name: str) -> str | None:

@@ -83,14 +83,13 @@ WireEvent = Message | Ping | Pong | Close | Violation | Oversize
 class _Unfinished:
     """The message under way, from its first frame to its FIN."""
 
-    __slots__ = ("compressed", "data", "opcode", "oversize", "size")
+    __slots__ = ("compressed", "data", "opcode", "size")
 
     def __init__(self, opcode: int, *, compressed: bool) -> None:
         self.opcode = opcode
         self.compressed = compressed
         self.data = bytearray()
-        self.size = 0
-        self.oversize = False
+        self.size = 0  # on the wire, so more than `data` once the message is over the limit
 
     @property
     def kind(self) -> Literal["text", "binary"]:
@@ -149,7 +148,7 @@ class MessageDecoder:
         """Take the next bytes; return the events that they complete, in order."""
         events: list[WireEvent] = []
         pos = 0
-        while (self._wanted or self._skip) and not self._dead:
+        while self._wanted or self._skip:
             if self._skip:
                 pos += self._skip_bytes(len(data) - pos, events)
                 if self._skip:
@@ -163,7 +162,8 @@ class MessageDecoder:
                 frame, self._held = self._held, bytearray()
                 self._wanted = 0
                 self._scan(frame, 0, events)
-        self._scan(data, pos, events)
+        if not self._dead:
+            self._scan(data, pos, events)
         return events
 
     def eof(self) -> list[WireEvent]:
@@ -182,7 +182,7 @@ class MessageDecoder:
         mask_bit = self._mask_bit
         limit = self._max_message
         payload: bytes | bytearray
-        while size - pos > 1 and not self._dead:
+        while size - pos > 1:
             second = data[pos + 1]
             if data[pos] == WHOLE_TEXT and self._plain and second & MASKED == mask_bit:
                 length = second & 0x7F
@@ -211,7 +211,7 @@ class MessageDecoder:
             if after < 0:
                 return
             pos = after
-        if pos < size and not self._dead:
+        if pos < size:
             self._hold(data, pos, 2)
 
     def _hold(self, data: bytes | bytearray, pos: int, wanted: int) -> None:
@@ -229,8 +229,8 @@ class MessageDecoder:
         return step
 
     def _frame(self, data: bytes | bytearray, pos: int, events: list[WireEvent]) -> int:
-        """Decode the frame at `pos`, whatever it is; return where it ends, or -1 if it is not all
-        there (the rest is then under way)."""
+        """Decode the frame at `pos`, whatever it is; return where it ends, or -1 if nothing can
+        be decoded from there on: it is not all there yet, or its length is impossible."""
         header = parse_header(data, pos)
         if header is None:
             self._hold(data, pos, header_size(data[pos + 1]))
@@ -252,7 +252,7 @@ class MessageDecoder:
             return -1
         self._judge(header, events)
         if header.mask is None:
-            payload = bytes(data[body:end])
+            payload = bytes(memoryview(data)[body:end])
         else:
             payload = apply_mask(header.mask, data, body, end)
         if header.is_control:
@@ -268,7 +268,7 @@ class MessageDecoder:
             return True
         size = header.length
         if header.opcode == Opcode.CONTINUATION:
-            if self._message is None or self._message.oversize:
+            if self._message is None:
                 return True
             size += self._message.size
         return size > self._max_message
@@ -318,7 +318,7 @@ class MessageDecoder:
             self._closed = True
 
     def _begin(self, header: FrameHeader) -> _Unfinished:
-        """The message that a data frame belongs to, counted into its size."""
+        """Return the message that a data frame belongs to or begins, the frame's size added."""
         message = self._message
         if header.opcode != Opcode.CONTINUATION or message is None:
             self._abandon()
@@ -350,7 +350,6 @@ class MessageDecoder:
         if stray or header.is_control or header.opcode not in KNOWN_OPCODES:
             return
         message = self._begin(header)
-        message.oversize = True
         message.data.clear()
         if header.fin:
             self._skipped = Oversize(message.kind, message.size)

@@ -73,8 +73,18 @@ def test_endless_fragments_are_counted_not_kept(peak: Peak) -> None:
     for part in [tiny] * 30 + [large] * 40:
         events += decoder.feed(part)
     assert peak() < 5 * MIB
+    assert tracemalloc.get_traced_memory()[0] < MIB  # what was collected before is let go
     events += decoder.feed(encode_frame(Opcode.CONTINUATION, b"", mask=mask))
     assert events == [Oversize("text", 30_000 + 40 * len(READ))]
+
+
+def test_nothing_is_kept_after_a_fatal_violation(peak: Peak) -> None:
+    decoder = MessageDecoder(from_client=False)
+    (violation,) = decoder.feed(announce(Opcode.TEXT, 2**63))
+    assert violation == Violation("the top bit of a 64-bit frame length is set", fatal=True)
+    for _ in range(128):
+        assert decoder.feed(READ) == []
+    assert peak() < MIB
 
 
 @pytest.mark.parametrize("takeover", [True, False])

@@ -1,5 +1,6 @@
 """permessage-deflate: what was agreed on, and what can go wrong in the data."""
 
+import random
 import zlib
 
 import pytest
@@ -82,6 +83,16 @@ def test_the_window_outlives_a_final_block() -> None:
     later = (compressor.compress(earlier) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
     assert len(later) < 10
     assert inflater.inflate(later, LIMIT) == earlier
+
+
+def test_the_smallest_window_reads_what_zlib_makes_for_it() -> None:
+    """Asked for 256 bytes, zlib's deflate uses 512, though it refers back by 250 at most."""
+    block = random.Random(1).randbytes(250)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -9)
+    compressed = compressor.compress(block * 2) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    assert len(compressed) < 300
+    inflater = Inflater(window_bits=8)
+    assert inflater.inflate(compressed.removesuffix(TAIL), LIMIT) == block * 2
 
 
 @pytest.mark.parametrize("size", [LIMIT - 1, LIMIT, LIMIT + 1])

@@ -79,6 +79,18 @@ CASES: list[tuple[str, bytes, str | None, list[WireEvent]]] = [
     ("length 125 in 16 bits", b"\x81\x7e\x00\x7d" + b"a" * 125, "fewest", [Message("a" * 125)]),
     ("length 126 in 16 bits", b"\x81\x7e\x00\x7e" + b"a" * 126, None, [Message("a" * 126)]),
     ("length 2 in 64 bits", b"\x82\x7f" + bytes(7) + b"\x02hi", "fewest", [Message(b"hi")]),
+    (
+        "length 65535 in 64 bits",
+        b"\x82\x7f" + (65535).to_bytes(8, "big") + bytes(65535),
+        "fewest",
+        [Oversize("binary", 65535)],
+    ),
+    (
+        "length 65536 in 64 bits",
+        b"\x82\x7f" + (65536).to_bytes(8, "big") + bytes(65536),
+        None,
+        [Oversize("binary", 65536)],
+    ),
     ("over the limit", encode_frame(TEXT, bytes(LIMIT + 1)), None, [Oversize("text", LIMIT + 1)]),
     ("at the limit", encode_frame(BINARY, bytes(LIMIT)), None, [Message(bytes(LIMIT))]),
     (
@@ -89,6 +101,12 @@ CASES: list[tuple[str, bytes, str | None, list[WireEvent]]] = [
         + encode_frame(CONT, b""),
         None,
         [Ping(b"p"), Oversize("binary", 1200)],
+    ),
+    (
+        "message inside one that is over the limit",
+        encode_frame(TEXT, bytes(5000), fin=False) + encode_frame(TEXT, b"new"),
+        "5000 bytes",
+        [Message("new")],
     ),
     (
         "first fragment over the limit",
@@ -143,7 +161,8 @@ def test_frames_after_a_close_are_reported_once_and_decoded() -> None:
 
 def test_an_impossible_length_ends_the_decoding() -> None:
     head = b"\x82\x7f\x80" + bytes(7)
-    data = encode_frame(TEXT, b"x") + head + encode_frame(TEXT, b"unknown")
+    data = encode_frame(TEXT, b"x") + encode_frame(TEXT, b"begun", fin=False)
+    data += head + encode_frame(TEXT, b"unknown")
     events = decode_every_way(lambda: MessageDecoder(from_client=False), data)
     message, violation = events
     assert message == Message("x")
