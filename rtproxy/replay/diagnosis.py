@@ -1,0 +1,205 @@
+"""Finding the words for a mismatch: what was expected, what is nearest to it, what to do."""
+
+from itertools import islice
+
+from rtproxy.realtime.audio import PCM16, parse_format
+from rtproxy.realtime.dialect import session_field
+from rtproxy.replay.ids import IdMap
+from rtproxy.replay.matching import ABSENT, Comparison, Difference, Rules, compare, similarity
+from rtproxy.replay.message import is_servers, parse_message, type_of
+from rtproxy.replay.progress import Progress
+from rtproxy.replay.report import Candidate, Place, Report
+from rtproxy.replay.script import ClientStep, Script, ServerStep
+
+_NEAREST = 3
+_SEARCHED = 200
+"""Steps looked at for the nearest, open and done each."""
+_RECORD = "Record the tape again, if the client was changed on purpose (rtproxy record)."
+_LENIENT = "Use --match lenient to be warned and go on."
+_WAIT = "Give the client longer with --stall, if it is only slow."
+
+
+def place(step: ClientStep | ServerStep) -> Place:
+    """Where a step is on the tape, with what it says if it is the client's."""
+    kind = step.type or (step.kind if isinstance(step, ServerStep) and not step.type else "")
+    kind = "" if kind == "message" else kind
+    value = step.value if isinstance(step, ClientStep) else ABSENT
+    return Place(step.seq, step.t_ns, kind, value)
+
+
+def refused(progress: Progress, value: object, rules: Rules, ids: IdMap) -> Report:
+    """Why a received message stands for nothing that is expected now."""
+    kind = type_of(value)
+    nearest = _nearest(progress, value)
+    if progress.script.realtime and is_servers(kind):
+        return Report(
+            "wrong role",
+            f"{kind} came from the client, but only servers send it.",
+            received=value,
+            advice=("Connect a client here; the tape is the server (rtproxy drive is a client).",),
+        )
+    twin = _twin(progress, value, rules, ids)
+    if twin is not None and twin.differences:
+        paths = ", ".join(one.path for one in twin.differences[:3])
+        return Report(
+            "differing",
+            f"{kind or 'the message'} differs from the tape at {paths}.",
+            place(twin.step),
+            value,
+            tuple(twin.differences),
+            nearest,
+            advice=(
+                f"Leave the value out with --ignore '{twin.differences[0].path}', "
+                "if it may differ.",
+                _RECORD,
+                _LENIENT,
+            ),
+        )
+    expected = _expected(progress)
+    instead = f"where {expected.type or 'a message'} (#{expected.seq}) is next" if expected else (
+        "where nothing more is expected from the client"
+    )  # fmt: skip
+    return Report(
+        "unexpected",
+        f"{kind or _form(value)} came {instead}.",
+        expected,
+        value,
+        candidates=nearest,
+        advice=(_RECORD, _LENIENT),
+    )
+
+
+def too_quiet(progress: Progress, step: ClientStep, value: object) -> Report:
+    """A commit came before all the audio that it commits on the tape."""
+    wanted, heard = (_amount(progress.script, n) for n in (progress.recorded, progress.heard))
+    return Report(
+        "too little audio",
+        f"{step.type} came after {heard} of audio, on the tape it comes after {wanted}.",
+        place(step),
+        value,
+        (Difference("audio", wanted, heard),),
+        advice=("Send the audio that was recorded, or longer.", _RECORD, _LENIENT),
+    )
+
+
+def other_audio(progress: Progress, value: object) -> Report:
+    """Under exact matching: audio that is not the recorded audio."""
+    return Report(
+        "differing",
+        f"the audio differs from the tape after {_amount(progress.script, progress.heard)}.",
+        _expected(progress),
+        value,
+        (Difference("audio", "the recorded bytes", "other bytes"),),
+        advice=("Use --match strict, where only the amount of audio counts.", _RECORD),
+    )
+
+
+def stalled(progress: Progress, step: ServerStep, waited_s: float) -> Report:
+    """The rest of the tape waits for something that does not come."""
+    missing = [one for one in progress.window.open_steps() if one.index < step.after]
+    held = f"{step.type or step.kind} (#{step.seq}) and all after it wait for"
+    if missing:
+        return Report(
+            "missing",
+            f"{missing[0].type or 'a message'} (#{missing[0].seq}) has not come in "
+            f"{waited_s:g} s; {held} it.",
+            place(missing[0]),
+            waiting=tuple(map(place, missing)),
+            advice=(_WAIT, _RECORD, _LENIENT),
+        )
+    wanted, heard = (_amount(progress.script, n) for n in (step.audio, progress.heard))
+    return Report(
+        "too little audio",
+        f"only {heard} of audio has come; {held} {wanted}.",
+        place(step),
+        differences=(Difference("audio", wanted, heard),),
+        advice=("Send the audio that was recorded, or longer.", _WAIT, _RECORD, _LENIENT),
+    )
+
+
+def left_early(
+    unsent: tuple[Place, ...], undelivered: tuple[Place, ...], code: int | None, peer: str
+) -> Report:
+    """The peer has gone, and this much of the tape was not played."""
+    how = f"closed with {code}" if code is not None else "left"
+    return Report(
+        "early disconnect",
+        f"the {peer} {how} before the tape was at its end: {len(unsent)} client and "
+        f"{len(undelivered)} server events were still to come.",
+        (*unsent, *undelivered)[0] if unsent or undelivered else None,
+        waiting=unsent + undelivered,
+        advice=("Wait for these events, or allow them to be left out as trailing.", _RECORD),
+    )
+
+
+def closest(progress: Progress, value: object, rules: Rules, ids: IdMap) -> Comparison | None:
+    """Comparison with the most similar step that the message may stand for, of its own type."""
+    kind = type_of(value)
+    alike = [
+        step
+        for step in progress.window.candidates(progress.opened)
+        if step.type == kind and isinstance(step.value, type(value))
+    ]
+    if not alike:
+        return None
+    step = max(alike, key=lambda one: (similarity(one.value, value), -one.index))
+    return compare(progress.script, step, value, rules, ids)
+
+
+def _twin(progress: Progress, value: object, rules: Rules, ids: IdMap) -> Comparison | None:
+    """The closest step, unless the message has been matched before and is now one too many."""
+    twin = closest(progress, value, rules, ids)
+    if twin is None or rules.mode == "exact":
+        return twin
+    done = (one for one in _done(progress) if one.type == type_of(value))
+    if any(one.value == value for one in done) and similarity(twin.step.value, value) < 0.9:
+        return None
+    return twin
+
+
+def _expected(progress: Progress) -> Place | None:
+    """What the tape waits for now: a client event, or audio."""
+    step = progress.next
+    if step is not None and step.after <= progress.window.first and not progress.is_heard(step):
+        for append in progress.script.appends:
+            if append.segment == step.segment:
+                wanted, heard = (_amount(progress.script, n) for n in (step.audio, progress.heard))
+                note = f"{wanted} of audio, of which {heard} has come"
+                return Place(append.seq, append.t_ns, "input_audio_buffer.append", note)
+    first = next(progress.window.open_steps(), None)
+    return place(first) if first else None
+
+
+def _nearest(progress: Progress, value: object) -> tuple[Candidate, ...]:
+    """The recorded events most like `value`, those already matched among them."""
+    open_steps = islice(progress.window.open_steps(), _SEARCHED)
+    found = [
+        Candidate(place(step), similarity(step.value, value), done)
+        for steps, done in ((open_steps, False), (_done(progress), True))
+        for step in steps
+    ]
+    found.sort(key=lambda one: (-one.score, one.done, one.place.seq))
+    return tuple(one for one in found[:_NEAREST] if one.score > 0.3)
+
+
+def _done(progress: Progress) -> list[ClientStep]:
+    window = progress.window
+    steps = progress.script.client[: window.first + window.size]
+    return [one for one in steps if not window.is_open(one.index)][-_SEARCHED:]
+
+
+def _form(value: object) -> str:
+    if isinstance(value, bytes):
+        return "a binary message"
+    return "text that is not JSON" if isinstance(value, str) else "a message"
+
+
+def _amount(script: Script, size: int) -> str:
+    """An amount of input audio in words; `size` in bytes."""
+    audio_format = PCM16
+    for step in script.server:
+        if step.type in ("session.created", "session.updated"):
+            session = parse_message(step.payload).get("session")
+            named = session_field(session, "input_audio_format") if session else None
+            audio_format = parse_format(named) or audio_format
+    return f"{audio_format.duration_ms(size) / 1000:.2f} s"

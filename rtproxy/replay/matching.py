@@ -1,0 +1,260 @@
+"""Comparing what a client sends with what is recorded: by meaning, not by bytes.
+
+| a message of the client | exact | strict, lenient |
+|---|---|---|
+| key order, spacing, 1 or 1.0 | free | free |
+| event_id; an item's id where the client makes it | free, one for one | free, one for one |
+| ids that the server made | must be equal | must be equal |
+| `metadata` of session, response or item | must be equal | free; echoes carry the new one |
+| `audio_end_ms` of conversation.item.truncate | must be equal | free |
+| `item.output`, `item.arguments` that hold JSON | equal as text | equal by value |
+| everything else, unknown fields too | must be equal | must be equal |
+| a value that was redacted on the tape | anything | anything |
+| order of concurrent events | must be equal | free within the window |
+| appended audio, up to the next commit or clear | same bytes in any chunks | at least as much |
+| binary, text that is not JSON | same bytes | same bytes |
+
+Lenient compares like strict; what differs is a warning and the replay goes on. "One for one"
+means that an id which stands for one recorded id cannot stand for another. A tape that is not
+of the Realtime protocol has no ids and no volatile fields: all its JSON must be equal by value.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from enum import Enum
+from itertools import zip_longest
+from typing import Any, Literal
+
+from rtproxy.replay.ids import IdMap, namespace
+from rtproxy.replay.jsonpath import Path, PathPattern, format_path
+from rtproxy.replay.message import parse_message
+from rtproxy.replay.script import ClientStep, Script
+
+Mode = Literal["exact", "strict", "lenient"]
+CustomMatcher = Callable[[Any, Any], bool | None]
+"""(recorded, received) → True: same, False: different, None: compare as usual.
+
+Both are parsed JSON, or str or bytes where a message is not JSON.
+"""
+
+
+class Absent(Enum):
+    """The value of what is not there: neither None nor any JSON value."""
+
+    ABSENT = "absent"
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "(absent)"
+
+
+ABSENT = Absent.ABSENT
+
+_VOLATILE: dict[str, set[Path]] = {
+    "session.update": {("session", "metadata")},
+    "response.create": {("response", "metadata")},
+    "conversation.item.create": {("item", "metadata")},
+    "conversation.item.truncate": {("audio_end_ms",)},
+}
+_JSON_TEXT: set[Path] = {("item", "output"), ("item", "arguments")}
+_REDACTED = re.compile(r"REDACTED:[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place where a message differs from the recorded one; ABSENT where it has no value."""
+
+    path: str
+    expected: Any
+    received: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What counts as equal. `ignore` names JSON values that need not be compared."""
+
+    mode: Mode = "strict"
+    ignore: tuple[PathPattern, ...] = ()
+    matchers: tuple[CustomMatcher, ...] = ()
+
+    @classmethod
+    def of(
+        cls, mode: Mode, ignore: Sequence[str] = (), matchers: Sequence[CustomMatcher] = ()
+    ) -> "Rules":
+        """Rules from JSON paths as text; raises ReplayError if one is none."""
+        return cls(mode, tuple(PathPattern(path) for path in ignore), tuple(matchers))
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Result of comparing one received message with one recorded step."""
+
+    step: ClientStep
+    differences: list[Difference] = field(default_factory=list)
+    bindings: dict[str, str | None] = field(default_factory=dict)
+    metadata: Any = ABSENT
+
+    @property
+    def equal(self) -> bool:
+        return not self.differences
+
+    def accept(self, ids: IdMap) -> None:
+        """Let the recorded ids of the step stand for the received ones from now on."""
+        for name, live in self.bindings.items():
+            ids.bind(name, live)
+        if self.metadata is not ABSENT:
+            ids.bind_metadata(self.step.index, self.metadata)
+
+
+def compare(script: Script, step: ClientStep, value: Any, rules: Rules, ids: IdMap) -> Comparison:
+    """Compare a received message with a recorded step; nothing is bound until it is accepted.
+
+    `value` is parsed JSON, or the message itself where it is not JSON.
+    """
+    result = Comparison(step)
+    for matcher in rules.matchers:
+        verdict = matcher(step.value, value)
+        if verdict is not None:
+            if not verdict:
+                result.differences.append(Difference("$", step.value, value))
+            return result
+    _Walk(script, rules, ids, result).values(step.value, value, ())
+    return result
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk over two values, side by side."""
+
+    script: Script
+    rules: Rules
+    ids: IdMap
+    result: Comparison
+
+    def values(self, recorded: Any, received: Any, path: Path) -> None:
+        if self.script.realtime:
+            space = namespace(path)
+            if space and _is_id(recorded) and _is_id(received):
+                self.id(space, recorded, received, path)
+                return
+            if self.is_volatile(path):
+                if path[-1] == "metadata" and recorded != received:
+                    self.result.metadata = None if received is ABSENT else received
+                return
+        if isinstance(recorded, dict) and isinstance(received, dict):
+            for key in [*recorded, *(key for key in received if key not in recorded)]:
+                self.values(recorded.get(key, ABSENT), received.get(key, ABSENT), (*path, key))
+        elif isinstance(recorded, list) and isinstance(received, list):
+            for index, pair in enumerate(zip_longest(recorded, received, fillvalue=ABSENT)):
+                self.values(*pair, (*path, index))
+        elif not self.scalars_equal(recorded, received, path):
+            self.differ(path, recorded, received)
+
+    def id(self, space: str, recorded: Any, received: Any, path: Path) -> None:
+        """Compare two ids, or an id and its absence (null or no member)."""
+        if path == ("item", "id") and not recorded and self.result.step.adopts:
+            recorded = self.result.step.adopts.removeprefix(space)
+        if not recorded or not received:
+            chosen = path in (("event_id",), ("item", "id"))  # the client need not give one
+            if chosen and recorded and space == "event:":
+                self.result.bindings[space + recorded] = None
+            if not chosen and (recorded or received):
+                self.differ(path, recorded, received)
+            return
+        name = space + recorded
+        if self.ids.is_bound(name) or name in self.result.bindings:
+            expected = self.result.bindings.get(name, self.ids.live(name))
+        elif name in self.script.client_ids and not self.ids.is_taken(space, received):
+            self.result.bindings[name] = expected = received
+        else:
+            expected = recorded
+        if expected != received:
+            self.differ(path, expected, received)
+
+    def is_volatile(self, path: Path) -> bool:
+        volatile = _VOLATILE.get(self.result.step.type, set())
+        return path in volatile and self.rules.mode != "exact"
+
+    def scalars_equal(self, recorded: Any, received: Any, path: Path) -> bool:
+        if isinstance(recorded, str):
+            if "REDACTED:" in recorded and received is not ABSENT and _redacted(recorded, received):
+                return True
+            if self.rules.mode != "exact" and self.script.realtime and path in _JSON_TEXT:
+                return _same_json_text(recorded, received)
+        if isinstance(recorded, bool) or isinstance(received, bool):
+            return recorded is received  # to Python, true equals 1
+        equal: bool = recorded == received
+        return equal or (recorded != recorded and received != received)  # NaN
+
+    def differ(self, path: Path, recorded: Any, received: Any) -> None:
+        if not any(pattern.covers(path) for pattern in self.rules.ignore):
+            self.result.differences.append(Difference(format_path(path), recorded, received))
+
+
+def similarity(recorded: Any, received: Any) -> float:
+    """How alike two messages are: 0 nothing, 1 everything; their `type` counts for half."""
+    alike: float = _alike(recorded, received)
+    if isinstance(recorded, dict) and isinstance(received, dict) and "type" in recorded:
+        return alike / 2 + (0.5 if recorded["type"] == received.get("type") else 0.0)
+    return alike
+
+
+def _alike(recorded: Any, received: Any) -> float:
+    if recorded == received:
+        return 1.0
+    if isinstance(recorded, dict) and isinstance(received, dict):
+        keys = {*recorded, *received} - {"event_id", "type"}
+        pairs = [(recorded.get(key, ABSENT), received.get(key, ABSENT)) for key in keys]
+    elif isinstance(recorded, list) and isinstance(received, list):
+        pairs = list(zip_longest(recorded, received, fillvalue=ABSENT))
+    elif isinstance(recorded, str) and isinstance(received, str):
+        return SequenceMatcher(None, recorded[:500], received[:500], autojunk=False).ratio()
+    else:
+        return 0.0
+    scores = [_alike(*pair) for pair in pairs]
+    return sum(scores) / len(scores) if scores else 1.0
+
+
+def _is_id(value: Any) -> bool:
+    return value is ABSENT or value is None or isinstance(value, str)
+
+
+def _redacted(recorded: str, received: Any) -> bool:
+    """True if `received` is `recorded` with anything where a secret was taken out."""
+    head, *middle = _REDACTED.split(recorded)
+    if not head and middle == [""]:
+        return True
+    if not middle or not isinstance(received, str) or not received.startswith(head):
+        return False
+    at = len(head)
+    for piece in middle[:-1]:
+        found = received.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return received.endswith(middle[-1]) and len(received) - len(middle[-1]) >= at
+
+
+def _same_json_text(recorded: str, received: Any) -> bool:
+    if recorded == received:
+        return True
+    if not isinstance(received, str):
+        return False
+    old, new = parse_message(recorded), parse_message(received)
+    return isinstance(old, dict | list) and not any(_unequal(old, new))
+
+
+def _unequal(old: Any, new: Any) -> Iterator[bool]:
+    """Yield True for each place where two JSON values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {*old, *new}:
+            yield from _unequal(old.get(key, ABSENT), new.get(key, ABSENT))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for one, other in zip(old, new, strict=True):
+            yield from _unequal(one, other)
+    elif old != new or isinstance(old, bool) != isinstance(new, bool):
+        yield True

@@ -1,0 +1,77 @@
+"""One message of a client, read as far as matching needs it."""
+
+import json
+import re
+from typing import Any
+
+from rtproxy.realtime.dialect import CLIENT_EVENTS, LIVE_EVENTS, SERVER_EVENTS, canonical
+from rtproxy.tape.summary import peek_type
+
+APPENDS = frozenset({
+    "input_audio_buffer.append",
+    "session.input_audio.append",
+    "session.input_audio_buffer.append",
+})  # fmt: skip
+"""Types of the events that stream the caller's audio, in every vocabulary."""
+COMMIT = "input_audio_buffer.commit"
+CLEAR = "input_audio_buffer.clear"
+REALTIME_EVENTS = (CLIENT_EVENTS | SERVER_EVENTS | LIVE_EVENTS) - {"error"}
+"""Types that show that a tape is of the Realtime protocol; others have events named "error"."""
+
+MAX_DEPTH = 200
+"""JSON nested deeper than this is compared as text, which keeps every walk within the stack."""
+
+_AUDIO = re.compile(r'"audio"\s*:\s*"([^"\\]*)"')
+
+
+def parse_message(payload: str | bytes) -> Any:
+    """The JSON value of a text message; the payload itself if it is binary or no JSON."""
+    if isinstance(payload, bytes):
+        return payload
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        return payload
+    if payload.count("[") + payload.count("{") > MAX_DEPTH and _is_deep(value):
+        return payload
+    return value
+
+
+def type_of(value: Any) -> str:
+    """The `type` of a parsed event; empty if it has none."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else ""
+
+
+def peek(payload: str | bytes) -> str:
+    """The `type` of a message, without parsing more of it than needed; empty if it has none."""
+    return (peek_type(payload) or "") if isinstance(payload, str) else ""
+
+
+def appended_audio(payload: str) -> str | None:
+    """The base64 text of an append; None if it carries none."""
+    found = _AUDIO.search(payload)
+    if found:
+        return found[1]
+    value = parse_message(payload)
+    audio = value.get("audio") if isinstance(value, dict) else None
+    return audio if isinstance(audio, str) else None
+
+
+def is_servers(kind: str) -> bool:
+    """True for the type of an event that only servers send."""
+    return canonical(kind) in SERVER_EVENTS - CLIENT_EVENTS
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
