@@ -53,9 +53,12 @@ class Reading:
     code: Code | None = None
 
     def locate(self, spans: Sequence[Span]) -> list[Span]:
-        """The same spans as offsets into the original text."""
-        if self.source is None or self.code is None or not spans:
-            return list(spans)
+        """The same spans as offsets into the original text, widened to whole JSON escapes."""
+        if self.source is None or self.code is None:
+            escaped = JSON.mark in self.text
+            return [_aligned(self.text, span) if escaped else span for span in spans]
+        if not spans:
+            return []
         edges = sorted({edge for span in spans for edge in (span.start, span.end)})
         origin = dict(zip(edges, _origins(self.source.text, self.code, edges), strict=True))
         moved = [
@@ -89,6 +92,26 @@ def is_plain(text: str) -> bool:
     return JSON.mark not in text and PERCENT.mark not in text
 
 
+def _aligned(text: str, span: Span) -> Span:
+    """The span, widened by the escapes that it cuts."""
+    return span._replace(
+        start=_escape_around(text, span.start)[0], end=_escape_around(text, span.end)[1]
+    )
+
+
+def _escape_around(text: str, edge: int) -> tuple[int, int]:
+    r"""Start and end of the JSON escape that `edge` cuts: in `x\nab`, 2 cuts one, 3 does not."""
+    tail = text[max(0, edge - 5) : edge]
+    if cut := _CUT_ESCAPE.search(tail):
+        slash = edge - len(tail) + cut.start()
+        head = text[max(0, slash - 64) : slash]
+        is_escaped = (len(head) - len(head.rstrip("\\"))) % 2
+        unit = _JSON_UNIT.match(text, slash)
+        if unit and not is_escaped and unit.end() > edge:
+            return slash, unit.end()
+    return edge, edge
+
+
 def _origins(source: str, code: Code, edges: Sequence[int]) -> Iterator[int]:
     """For each of the ascending offsets into the decoded text, the offset into its source."""
     wanted = iter(edges)
@@ -117,8 +140,9 @@ _SHORT = {
     r"\n": "\n", r"\r": "\r", r"\t": "\t",
 }  # fmt: skip
 _JSON_UNIT = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\."
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[\"\\/bfnrt]"
 )
+_CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 
 
 def _json_undo(run: str) -> str:

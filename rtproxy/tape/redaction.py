@@ -29,7 +29,7 @@ MIN_LENGTH = 8
 """Shortest value, in characters, that is removed everywhere once it is known."""
 MIN_COOKIE_LENGTH = 16
 """The same for cookies: not every one is a credential, and `theme=dark-blue` is a common text."""
-MAX_LEARNED = 1000
+MAX_LEARNED = 256
 """Most values that one tape learns; a peer that makes up more cannot slow down every message."""
 STAND_INS = {"anonymous", "anything", "none", "placeholder", "realtime", "redacted", "undefined"}
 """What clients send for want of a key: words, not secrets, and they mean other things elsewhere."""
@@ -40,7 +40,7 @@ _NUMBER = re.compile(r"[0-9.eE+-]+")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
 _CUT_FROM = 512
-_PIECE = 10
+_PIECE = 14
 
 
 class Redactor:
@@ -242,6 +242,7 @@ class Redactor:
             values += reading.locate(list(self._values(reading.text)))
             shapes += reading.locate(list(by_shape(reading.text)))
             shapes += self._matches(text, reading)
+        shapes.sort(key=lambda span: len(span.secret), reverse=True)
         spans = [
             span
             for span in (*places, *values, *shapes)

@@ -56,9 +56,8 @@ SECRET_KEYS = {
 """
 URL_KEYS = {"serverurl", "url"}
 PLACE_MARKS = (
-    "secret", "authoriz", "api_key", "apikey", "api-key", "_token", "-token", "stoken",
-    "htoken", "ntoken", "rtoken", "dtoken", "headers", "expires_at", "passw", "credential",
-    "private", "url",
+    "secret", "authoriz", 'key"', 'token"', "headers", "expires_at", 'password"', 'credential"',
+    'url"',
 )  # fmt: skip
 """In lower case: a JSON text with none of these in it has no secret by place."""
 
@@ -69,12 +68,12 @@ _NESTING = 3
 
 # --- shapes --------------------------------------------------------------------------------------
 
-_MASKED = re.compile(r"(?<![\w.*-])([\w.-]*+)(\*{3,}+)([\w.*-]*+)")
-_PROVIDED = re.compile(r"(?:key|token) provided:?[ ]{1,4}([^\s\"'<>]{1,512})", re.IGNORECASE)
-_KEY = re.compile(r"(?<![A-Za-z0-9])(?:sk[-_]|ek_|xai-|gsk_|gh[opsu]_)[A-Za-z0-9_-]{12,}+")
+_MASKED = re.compile(r"(?<![\w.*\\-])([\w.-]*+)(\*{3,}+)([\w.*-]*+)")
+_PROVIDED = re.compile(r"(?:key|token) provided:?[ ]{1,4}([^\s\\\"'<>]{1,512})", re.IGNORECASE)
+_KEY = re.compile(r"(?<![A-Za-z0-9])(?:sk[-_]|ek_|xai-|gsk_|ghp_)[A-Za-z0-9_-]{12,}+")
 _BEARER = re.compile(r"(?<![A-Za-z0-9])bearer[ ]{1,4}([A-Za-z0-9._~+/=-]{16,}+)", re.IGNORECASE)
 _JWT = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]*+")
-_USERINFO = re.compile(r"://([^\s/?#@:\"'<>]{0,256}):([^\s/?#@\"'<>]{0,512})@")
+_USERINFO = re.compile(r"://([^\s\\/?#@:\"'<>]{0,256}):([^\s\\/?#@\"'<>]{0,512})@")
 _LONG_RUN = re.compile(r"[A-Za-z0-9]{16}")
 
 
@@ -324,7 +323,7 @@ def _key_fragments(text: str) -> Iterator[Span]:
 
 
 SHAPES: tuple[tuple[tuple[str, ...], Callable[[str], Iterator[Span]]], ...] = (
-    (("sk-", "sk_", "ek_", "xai-", "gho_", "ghp_", "ghs_", "ghu_"), _keys),
+    (("sk-", "sk_", "ek_", "xai-", "ghp_"), _keys),
     (("bearer ",), _bearers),
     (("eyj",), _jwts),
     (("@",), _userinfo),

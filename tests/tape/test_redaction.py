@@ -1,0 +1,701 @@
+"""Credentials never reach the tape, and everything else reaches it as it was."""
+
+import base64
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtproxy.tape.redaction import MAX_LEARNED, MIN_LENGTH, STAND_INS, Redactor
+
+KEY = b"0123456789abcdef"
+SECRET = "sk-proj-4fQ9_hT2xLw8-abcDEF123"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
+CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
+
+
+@pytest.fixture
+def redactor() -> Redactor:
+    return Redactor(KEY)
+
+
+def mark(secret: str) -> str:
+    return Redactor(KEY).placeholder(secret)
+
+
+def audio(count: int, seed: int = 1) -> str:
+    return base64.b64encode(random.Random(seed).randbytes(count)).decode()
+
+
+# --- the replacement -----------------------------------------------------------------------------
+
+
+def test_equal_secrets_stay_equal_within_a_tape_and_differ_between_tapes() -> None:
+    one, other = Redactor(b"a" * 16), Redactor(b"b" * 16)
+    assert re.fullmatch(r"REDACTED:[0-9a-f]{8}", one.placeholder(SECRET))
+    assert one.placeholder(SECRET) == one.placeholder(SECRET)
+    assert one.placeholder(SECRET) != one.placeholder(SECRET + "x")
+    assert one.placeholder(SECRET) != other.placeholder(SECRET)
+
+
+def test_a_secret_has_one_replacement_wherever_and_however_it_is_written(
+    redactor: Redactor,
+) -> None:
+    secret = 'a/b+c"d\\é 1'
+    in_query = quote(secret, safe="")
+    target, headers = redactor.request(
+        f"/v1/realtime?model=m&api-key={in_query}&x=1", [("Authorization", f"Bearer {secret}")]
+    )
+    assert target == f"/v1/realtime?model=m&api-key={mark(secret)}&x=1"
+    assert headers == [["Authorization", f"Bearer {mark(secret)}"]]
+    texts = [
+        json.dumps({"x": f"<{secret}>"}),
+        json.dumps({"x": f"<{secret}>"}, ensure_ascii=False),
+        json.dumps({"x": json.dumps({"y": f"<{secret}>"})}),
+        json.dumps({"x": f"<{secret}>"}).replace("/", r"\/"),
+        '{"x":"<' + "".join(rf"\u{ord(char):04x}" for char in secret) + '>"}',
+        f'{{"x":"https://h/?q=<{in_query}>"}}',
+        f"q=<{in_query.replace('%20', '+')}>",
+        f"q=<{quote(in_query)}>",
+    ]
+    for text in texts:
+        redacted, changed = redactor.text(text)
+        assert changed
+        before, _, after = redacted.partition(mark(secret))
+        assert text.startswith(before)
+        assert before.endswith("<")
+        assert text.endswith(after)
+        assert after.startswith(">")
+
+
+def test_what_is_already_redacted_stays(redactor: Redactor) -> None:
+    other = Redactor(b"another tape's k")
+    target = "wss://user:password@host/v1/realtime?key=abcdefgh12345678"
+    headers = [
+        ("Authorization", f"Bearer {SECRET}"),
+        ("Cookie", "a=0123456789abcdef0123"),
+        ("Sec-WebSocket-Protocol", f"realtime, openai-insecure-api-key.{SECRET}"),
+    ]
+    text = json.dumps({"client_secret": {"value": "ek_1"}, "error": f"Incorrect API key: {SECRET}"})
+    once_target, once_headers = other.request(target, headers)
+    once_text, _ = other.text(text)
+    assert redactor.request(once_target, [(n, v) for n, v in once_headers]) == (
+        once_target,
+        once_headers,
+    )
+    assert redactor.text(once_text) == (once_text, False)
+
+
+# --- places: requests and responses --------------------------------------------------------------
+
+PROTOCOL = "Sec-WebSocket-Protocol"
+HEADERS = [
+    ("Authorization", f"Bearer {SECRET}", "Bearer {}", SECRET),
+    ("authorization", f"bearer  {SECRET}", "bearer  {}", SECRET),
+    ("AUTHORIZATION", SECRET, "{}", SECRET),
+    ("Proxy-Authorization", "Basic YTpiY2Q=", "Basic {}", "YTpiY2Q="),
+    ("api-key", "0f" * 16, "{}", "0f" * 16),
+    ("X-Api-Key", "0f" * 16, "{}", "0f" * 16),
+    ("x-goog-api-key", "AIza0123", "{}", "AIza0123"),
+    ("Ocp-Apim-Subscription-Key", "x1", "{}", "x1"),
+    ("X-Amz-Security-Token", "tok/en+1", "{}", "tok/en+1"),
+    ("x-client-secret", "s3", "{}", "s3"),
+    ("Cookie", "session=abcdefghijklmnop12", "session={}", "abcdefghijklmnop12"),
+    ("Set-Cookie", "__cf_bm=a1%2Bb; Path=/; HttpOnly", "__cf_bm={}; Path=/; HttpOnly", "a1+b"),
+    (PROTOCOL, f"openai-insecure-api-key.{SECRET}", "openai-insecure-api-key.{}", SECRET),
+    (PROTOCOL, "realtime,openai-organization.o-1", "realtime,openai-organization.{}", "o-1"),
+    (PROTOCOL, "realtime, openai-project.p_9 ", "realtime, openai-project.{} ", "p_9"),
+    (PROTOCOL, "token, 3f9ab7", "token, {}", "3f9ab7"),
+    ("Referer", "https://h/p?x=1&token=t0k#f", "https://h/p?x=1&token={}#f", "t0k"),
+    ("Location", "/v1?ticket=7&x=2", "/v1?ticket={}&x=2", "7"),
+    ("X-Forwarded-Jwt", JWT, "{}", JWT),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected", "secret"), HEADERS)
+@pytest.mark.parametrize("of", ["request", "response"])
+def test_headers(
+    redactor: Redactor, of: str, name: str, value: str, expected: str, secret: str
+) -> None:
+    if of == "request":
+        _, redacted = redactor.request("/v1/realtime", [(name, value)])
+    else:
+        redacted = redactor.headers([(name, value)])
+    assert redacted == [[name, expected.format(mark(secret))]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ("Sec-WebSocket-Protocol", "realtime, openai-beta.realtime-v1"),
+        ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"),
+        ("OpenAI-Beta", "realtime=v1"),
+        ("openai-organization", "org-abc"),
+        ("openai-project", "proj_abc"),
+        ("x-ratelimit-remaining-tokens", "39999"),
+        ("x-request-id", "req_0123456789abcdef0123456789abcdef"),
+        ("WWW-Authenticate", 'Bearer realm="api"'),
+        ("User-Agent", "AsyncOpenAI/Python 3.52.0"),
+        ("Cookie", ""),
+    ],
+)
+def test_headers_that_are_no_secrets(redactor: Redactor, name: str, value: str) -> None:
+    assert redactor.headers([(name, value)]) == [[name, value]]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["api-key", "api_key", "apiKey", "key", "Authorization", "ticket", "token", "access_token",
+     "sig", "signature", "API-KEY", "api%2Dkey"],
+)  # fmt: skip
+def test_query_names(redactor: Redactor, name: str) -> None:
+    target, _ = redactor.request(f"/v1/realtime?model=gpt%2D4&{name}=a%2bb%3D&z=%7e#x", [])
+    assert target == f"/v1/realtime?model=gpt%2D4&{name}={mark('a+b=')}&z=%7e#x"
+
+
+def test_a_scheme_in_a_query_is_kept(redactor: Redactor) -> None:
+    target, _ = redactor.request(f"/r?Authorization=Bearer%20{SECRET}", [])
+    assert target == f"/r?Authorization=Bearer%20{mark(SECRET)}"
+
+
+def test_userinfo(redactor: Redactor) -> None:
+    target, _ = redactor.request("http://ann:p%40ss@h:80/v1?x=a@b", [])
+    assert target == f"http://{mark('ann')}:{mark('p@ss')}@h:80/v1?x=a@b"
+
+
+def test_parts_of_basic_credentials_are_learned(redactor: Redactor) -> None:
+    token = base64.b64encode(b"caller-17:open:sesame").decode()
+    redactor.request("/", [("Authorization", f"Basic {token}")])
+    for secret in (token, "caller-17", "open:sesame"):
+        assert redactor.text(f'{{"x":"-{secret}-"}}') == (f'{{"x":"-{mark(secret)}-"}}', True)
+
+
+def test_a_secret_of_a_later_header_is_removed_from_an_earlier_one_and_from_the_target(
+    redactor: Redactor,
+) -> None:
+    target, headers = redactor.request(
+        "/v1/abcdefgh-77/x", [("X-Trace", "abcdefgh-77"), ("api-key", "abcdefgh-77")]
+    )
+    assert target == f"/v1/{mark('abcdefgh-77')}/x"
+    assert headers[0] == ["X-Trace", mark("abcdefgh-77")]
+
+
+# --- places: JSON --------------------------------------------------------------------------------
+
+MCP: dict[str, Any] = {
+    "type": "mcp",
+    "server_label": "crm",
+    "server_url": "https://{}:{}@crm.example/mcp?x=1&api_key={}",
+    "authorization": "Bearer {}",
+    "headers": {"X-Tenant": "{}", "Authorization": "Bearer {}", "X-All": ["{}", "{}"]},
+    "require_approval": "never",
+}
+PLACES: list[Any] = [
+    {"type": "session.created", "session": {"client_secret": {"value": "{}", "expires_at": 1}}},
+    {"id": "sess_1", "client_secret": {"expires_at": 1, "value": "{}"}},
+    {"client_secret": "{}"},
+    {"session": {"client_secret": "{}", "model": "gpt-realtime"}},
+    {"value": "{}", "expires_at": 1756310470, "session": {"type": "realtime", "id": "sess_1"}},
+    {"session": {"type": "realtime"}, "expires_at": 1756310470, "value": "{}"},
+    {"type": "session.update", "session": {"tools": [{"type": "function", "name": "f"}, MCP]}},
+    {"type": "session.updated", "session": {"tools": [MCP, MCP]}},
+    {"type": "response.create", "response": {"tools": [MCP]}},
+    {"type": "response.done", "response": {"tools": [MCP]}},
+    {"session": {"authorization": "{}"}},
+    {"session": {"auth": {"api_key": "{}", "apiKey": "{}", "x-api-key": "{}"}}},
+    {"response": {"access_token": "{}", "refresh_token": "{}", "accessToken": "{}"}},
+    {"mcp": {"password": "{}", "authorization": ["{}", "{}"]}},
+    {"session": {"avatar": {"ice_servers": [{"username": "u", "credential": "{}"}]}}},
+    {
+        "error": {
+            "message": "Incorrect API key provided: {}. You can find your API key at https://x."
+        }
+    },
+]
+
+
+def planted(document: Any, secrets: list[str]) -> Any:
+    """The document with each `{}` replaced by the next secret."""
+    if isinstance(document, str):
+        return re.sub(r"\{\}", lambda _: secrets.pop(0), document)
+    if isinstance(document, list):
+        return [planted(item, secrets) for item in document]
+    if isinstance(document, dict):
+        return {key: planted(value, secrets) for key, value in document.items()}
+    return document
+
+
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("document", PLACES)
+def test_json_places(redactor: Redactor, document: Any, short: bool) -> None:
+    secrets = [f"s{n:02}" if short else f"secret-number-{n:02}" for n in range(20)]
+    text = json.dumps(planted(document, list(secrets)))
+    redacted, changed = redactor.text(text)
+    assert changed
+    assert redacted == json.dumps(planted(document, [mark(secret) for secret in secrets]))
+    if not short:
+        learned = "provided" not in text  # fragments in prose are not learned
+        assert redactor.text('{"x":"secret-number-00"}')[1] is learned
+
+
+@pytest.mark.parametrize("document", PLACES[:-1])
+def test_json_places_in_other_wrappings(redactor: Redactor, document: Any) -> None:
+    secrets = [f"s{n:02}" for n in range(20)]
+    text = json.dumps(planted(document, list(secrets)), indent=2)
+    expected = json.dumps(planted(document, [mark(secret) for secret in secrets]), indent=2)
+    for wrap in (
+        "event: x\r\ndata: {}\r\n\r\n",
+        '--b\r\nContent-Disposition: form-data; name="session"\r\n\r\n{}\r\n--b--\r\n',
+        'He said {{"hi}} and then {}',
+    ):
+        if "He said" in wrap:
+            wrap = wrap.replace("{{", "(").replace("}}", ")")
+        body = wrap.replace("{}", text).encode()
+        assert redactor.body("text/plain", body) == (wrap.replace("{}", expected).encode(), True)
+    if "value" not in document:
+        nested = json.dumps({"arguments": text, "output": [json.dumps({"x": text})]})
+        assert redactor.text(nested) == (
+            json.dumps({"arguments": expected, "output": [json.dumps({"x": expected})]}),
+            True,
+        )
+
+
+def test_keys_may_be_escaped(redactor: Redactor) -> None:
+    assert redactor.text(r'{"api\u005fkey": "\u0073ecret\/1"}') == (
+        f'{{"api\\u005fkey": "{mark("secret/1")}"}}',
+        True,
+    )
+
+
+def test_a_schema_that_names_secrets_is_no_secret(redactor: Redactor) -> None:
+    text = json.dumps(
+        {
+            "type": "session.update",
+            "session": {
+                "tools": [
+                    {
+                        "type": "function",
+                        "name": "login",
+                        "parameters": {
+                            "properties": {
+                                "api_key": {"type": "string", "description": "The API key: a text"},
+                                "headers": {"type": "object", "description": "HTTP headers"},
+                                "value": {"type": "string"},
+                            },
+                            "required": ["api_key", "authorization", "client_secret"],
+                        },
+                    }
+                ]
+            },
+            "headers": {"x": "y"},
+            "logprobs": [{"token": "password", "logprob": -0.1}],
+            "item": {"value": "42", "expires_at": 3},
+        }
+    )
+    redacted, changed = redactor.text(text)
+    assert redacted is text
+    assert not changed
+
+
+# --- shapes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (f"use {SECRET}, please", SECRET),
+        ("key=sk-aaaaaaaaaaaaaaaaaaaaaaaa", "sk-aaaaaaaaaaaaaaaaaaaaaaaa"),
+        ("(ek_68af296e8e408191a1120ab6383263c2)", "ek_68af296e8e408191a1120ab6383263c2"),
+        ("Authorization: Bearer abcDEF0123456789.", "abcDEF0123456789"),
+        (f"a token ({JWT})", JWT),
+        ("Incorrect API key provided: sk-proj-********abcd. You can", "sk-proj-********abcd"),
+        ("Incorrect API key provided: my-bad-*****-key. You can", "my-bad-*****-key"),
+        ("Incorrect API key provided: mykey", "mykey"),
+        ("the key you gave (ab****yz) is", "ab****yz"),
+        ("invalid api key ending in ****wxyz", "****wxyz"),
+    ],
+)
+@pytest.mark.parametrize("form", ["raw", "json", "bytes", "close"])
+def test_shapes(redactor: Redactor, form: str, text: str, secret: str) -> None:
+    expected = text.replace(secret, mark(secret))
+    if form == "raw":
+        assert redactor.text(text) == (expected, True)
+    elif form == "json":
+        document = json.dumps({"message": f"see:\n{text}\n"})
+        assert redactor.text(document) == (document.replace(secret, mark(secret)), True)
+    elif form == "bytes":
+        noise = b"\xff\x00\xfe "
+        assert redactor.binary(noise + text.encode()) == (noise + expected.encode(), True)
+    else:
+        close = {"code": 3000, "reason": text, "who": "server"}
+        assert redactor.data(close) == ({**close, "reason": expected}, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a risk-free task-1234567890abcdef, ask-me-anything-0123456789",
+        "weekdays and week_0123456789abcdef",
+        "the sk-learn-estimators-and-pipelines-of-python",
+        "Never tell anyone your API key or your access token: keep it secret.",
+        "Say 'Bearer authentication' and ***never*** read the key ***aloud***.",
+        "an API key: sk-... is like a password: long; see https://x.example:8080/@me",
+        '{"type":"session.update","session":{"instructions":"Ask for the client_secret."}}',
+        '{"event_id":"event_Cpkek4sk0","item_id":"item_sk4ek4eyJ0","call_id":"call_eyJhbGciOiJ"}',
+        '{"usage":{"input_tokens":3,"token_details":{"cached_tokens":1}},"expires_at":17}',
+    ],
+)
+def test_no_false_positives(redactor: Redactor, text: str) -> None:
+    redactor.request("/", [("Authorization", f"Bearer {SECRET}")])
+    for payload in (text, json.dumps({"text": text}), json.dumps({"a": json.dumps([text])})):
+        redacted, changed = redactor.text(payload)
+        assert redacted is payload
+        assert not changed
+
+
+@pytest.mark.parametrize("path", sorted(CAPTURES.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_real_sessions_pass_untouched(redactor: Redactor, path: Path) -> None:
+    redactor.request("/v1/realtime?model=gpt-realtime", [("Authorization", f"Bearer {SECRET}")])
+    for line in path.read_text("utf-8").splitlines():
+        payload = json.dumps(json.loads(line)["data"])
+        assert redactor.text(payload) == (payload, False)
+
+
+# --- learned values ------------------------------------------------------------------------------
+
+
+def test_short_values_and_stand_ins_are_not_removed_everywhere(redactor: Redactor) -> None:
+    short = "x" * (MIN_LENGTH - 1)
+    for secret in (short, "", "undefined", "realtime", "REDACTED"):
+        redactor.learn(secret)
+    text = f'{{"type":"realtime","a":"undefined","b":"{short}","c":"REDACTED:01234567"}}'
+    assert redactor.text(text) == (text, False)
+
+
+def test_the_longest_of_overlapping_secrets_wins(redactor: Redactor) -> None:
+    redactor.learn("abcdefgh")
+    redactor.learn("abcdefgh-ijkl")
+    assert redactor.text("<abcdefgh-ijkl> <abcdefgh>") == (
+        f"<{mark('abcdefgh-ijkl')}> <{mark('abcdefgh')}>",
+        True,
+    )
+
+
+def test_a_secret_in_a_key_and_within_words(redactor: Redactor) -> None:
+    redactor.learn("hunter2hunter2")
+    assert redactor.text('{"xhunter2hunter2y":{"hunter2hunter2":1}}') == (
+        f'{{"x{mark("hunter2hunter2")}y":{{"{mark("hunter2hunter2")}":1}}}}',
+        True,
+    )
+
+
+def test_an_escape_is_never_cut(redactor: Redactor) -> None:
+    redactor.learn("nabcdefgh")
+    redactor.learn("41-abcdefgh")
+    redactor.learn("ABCDEFGH\\")
+    gone = [mark("nabcdefgh"), mark("41-abcdefgh"), mark("ABCDEFGH\\")]
+    text = r'{"a":"x\nabcdefgh","b":"\u0041-abcdefgh","c":"ABCDEFGH\n","d":"\\nabcdefgh","e":"\nk"}'
+    redacted, changed = redactor.text(text)
+    assert changed
+    assert json.loads(redacted) == {
+        "a": "x" + gone[0],
+        "b": gone[1],
+        "c": gone[2],
+        "d": "\\" + gone[0],
+        "e": "\nk",
+    }
+    windows = r"C:\nabcdefgh and C:\41-abcdefgh"
+    assert redactor.text(windows)[0] == f"C:{gone[0]} and C:\\{gone[1]}"
+    assert redactor.text(r'"key:\nab****yz"') == (rf'"key:\n{mark("ab****yz")}"', True)
+
+
+def test_a_secret_of_digits_leaves_numbers_valid(redactor: Redactor) -> None:
+    redactor.learn("12345678")
+    text = '{"a": 99123456780, "b": [1, -12345678.5e3], "c": ": 12345678,"}'
+    gone = mark("12345678")
+    assert redactor.text(text) == (
+        f'{{"a": "{gone}", "b": [1, "{gone}"], "c": ": {gone},"}}',
+        True,
+    )
+
+
+def test_what_one_message_shows_is_removed_from_the_next_in_either_direction(
+    redactor: Redactor,
+) -> None:
+    update = {"session": {"tools": [{"type": "mcp", "headers": {"X-Tenant": "tenant 4711/ü"}}]}}
+    redactor.text(json.dumps(update))
+    for payload in ('{"delta":"tenant 4711/ü"}', r'{"delta":"tenant 4711\/\u00fc"}'):
+        assert redactor.text(payload) == (f'{{"delta":"{mark("tenant 4711/ü")}"}}', True)
+    assert redactor.binary(b"\xff tenant 4711/\xc3\xbc")[0].endswith(mark("tenant 4711/ü").encode())
+
+
+def test_a_peer_cannot_make_every_message_slow(redactor: Redactor) -> None:
+    redactor.learn(SECRET)
+    for n in range(3 * MAX_LEARNED):
+        redactor.text(f'{{"api_key":"made-up-{n:05}"}}')
+    assert redactor.text("made-up-00000")[1]
+    assert redactor.text(SECRET)[1]
+    assert not redactor.text("made-up-00700")[1]
+    assert redactor.text('{"api_key":"made-up-00700"}')[1]
+
+
+characters = st.one_of(
+    st.sampled_from("\"\\/\n\t é%+&=<>'u0041{}[],:-_."),
+    st.characters(codec="utf-8"),
+)
+secrets = st.text(characters, min_size=MIN_LENGTH, max_size=24).filter(
+    lambda text: (
+        len(set(text)) > 3
+        and "REDACTED" not in text
+        and text.lower() not in STAND_INS
+        and not set(text) <= set('0123456789eE+-.,:"{}[] \n\t')
+    )
+)
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+dumps_options = st.fixed_dictionaries(
+    {
+        "ensure_ascii": st.booleans(),
+        "separators": st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t: ")]),
+        "indent": st.sampled_from([None, 2]),
+    }
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(secrets, documents, st.text(max_size=5), st.text(max_size=5), dumps_options, st.data())
+def test_a_learned_secret_is_found_anywhere(
+    secret: str,
+    document: Any,
+    before: str,
+    after: str,
+    options: dict[str, Any],
+    data: st.DataObject,
+) -> None:
+    redactor = Redactor(KEY)
+    redactor.learn(secret)
+
+    def plant(value: str) -> Any:
+        where = data.draw(st.sampled_from(["value", "key", "nested", "beside audio"]))
+        if where == "nested":
+            return {"rest": document, "args": json.dumps({"x": value}, **options)}
+        if where == "beside audio":
+            return {"type": "input_audio_buffer.append", "audio": audio(900), "x": value}
+        return [document, {"x": value} if where == "value" else {value: 0}]
+
+    text = json.dumps(plant(before + secret + after), **options)
+    redacted, changed = redactor.text(text)
+    assert changed
+    assert secret not in redacted
+    assert json.dumps(secret)[1:-1] not in redacted
+    parsed = json.loads(redacted)
+    for reading in strings_of(parsed):
+        assert secret not in reading
+    assert redactor.text(redacted) == (redacted, False)
+    assert replaced(json.loads(text), secret) == replaced(parsed, secret)
+
+
+def strings_of(value: Any) -> list[str]:
+    """Every key and string of a document, and of the documents in its strings."""
+    if isinstance(value, dict):
+        return [text for pair in value.items() for part in pair for text in strings_of(part)]
+    if isinstance(value, list):
+        return [text for item in value for text in strings_of(item)]
+    if not isinstance(value, str):
+        return []
+    try:
+        return [value, *strings_of(json.loads(value))] if value[:1] in ("{", "[") else [value]
+    except ValueError:
+        return [value]
+
+
+def replaced(value: Any, secret: str) -> Any:
+    """The document with the secret replaced the plain way: parsed, string by string."""
+    if isinstance(value, dict):
+        return {replaced(key, secret): replaced(inner, secret) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [replaced(item, secret) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value[:1] in ("{", "["):
+        try:
+            return replaced(json.loads(value), secret)
+        except ValueError:
+            pass
+    return value.replace(secret, mark(secret))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=30) | documents.map(json.dumps))
+def test_what_has_no_secret_is_the_identical_object(text: str) -> None:
+    redactor = Redactor(KEY)
+    redactor.learn("a-secret-that-is-nowhere-else")
+    redacted, changed = redactor.text(text)
+    assert redacted is text
+    assert not changed
+    payload = text.encode()
+    assert redactor.binary(payload) == (payload, False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200), st.binary(max_size=20), secrets)
+def test_binary_keeps_every_other_byte(before: bytes, after: bytes, secret: str) -> None:
+    redactor = Redactor(KEY)
+    redactor.learn(secret)
+    redacted, changed = redactor.binary(b"\xff" + before + b"|" + secret.encode() + b"|" + after)
+    assert changed
+    assert redacted == b"\xff" + before + b"|" + mark(secret).encode() + b"|" + after
+
+
+# --- audio ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [300, 1000, 9600, 19000])
+@pytest.mark.parametrize("escaped", [False, True])
+def test_audio_is_left_alone_and_hides_nothing(
+    redactor: Redactor, count: int, escaped: bool
+) -> None:
+    redactor.learn(SECRET)
+    redactor.learn("0123456789abcdef0123456789abcdef")
+    redactor.learn("AB/CD+EF/GH+IJ")
+
+    def append(content: str, *more: str) -> str:
+        content = content.replace("/", r"\/").replace("+", r"\u002B") if escaped else content
+        return (
+            ",".join(('{"type":"input_audio_buffer.append"', f'"audio":"{content}"', *more)) + "}"
+        )
+
+    clean = append(audio(count))
+    redacted, changed = redactor.text(clean)
+    assert redacted is clean
+    assert not changed
+    half = audio(count // 2 // 3 * 3)
+    for secret in (SECRET, "0123456789abcdef0123456789abcdef", "AB/CD+EF/GH+IJ"):
+        assert redactor.text(append(half + secret + half)) == (
+            append(half + mark(secret) + half),
+            True,
+        )
+        assert redactor.text(append(half, f'"x":"{secret}"')) == (
+            append(half, f'"x":"{mark(secret)}"'),
+            True,
+        )
+    assert redactor.text(append(half, '"client_secret":"s"'))[1]
+    assert redactor.text(append(half, r'"x":"\u0073k-proj-4fQ9_hT2xLw8-abcDEF123"'))[1]
+
+
+def test_a_long_secret_is_no_audio(redactor: Redactor) -> None:
+    long = audio(900)
+    assert redactor.text(f'{{"client_secret":"{long}"}}') == (
+        f'{{"client_secret":"{mark(long)}"}}',
+        True,
+    )
+
+
+# --- patterns ------------------------------------------------------------------------------------
+
+
+def test_patterns_add_to_what_is_removed() -> None:
+    redactor = Redactor(
+        KEY, [re.compile(r"\+\d{9,}"), re.compile(r"PIN (\d{4})"), re.compile("x*")]
+    )
+    assert redactor.text('{"t":"call +491234567890, PIN 1234, 1234"}') == (
+        f'{{"t":"call {mark("+491234567890")}, PIN {mark("1234")}, 1234"}}',
+        True,
+    )
+    assert redactor.text(r'{"t":"call \u002b491234567890"}') == (
+        f'{{"t":"call {mark("+491234567890")}"}}',
+        True,
+    )
+
+
+def test_patterns_do_not_damage_audio() -> None:
+    redactor = Redactor(KEY, [re.compile("[a-z]{3}")])
+    content = audio(3000)
+    redacted, changed = redactor.text(f'{{"N":"abc","audio":"{content}"}}')
+    assert changed
+    assert json.loads(redacted)[mark("aud") + "io"] == content
+    assert redactor.text(f'{{"N":"abc, {content}"}}')[0].count("REDACTED") > 5
+
+
+# --- bodies and maps -----------------------------------------------------------------------------
+
+
+def test_form_bodies(redactor: Redactor) -> None:
+    body = b"grant=x&client_secret=a%2Fb+c%2Fdd&key=k&note=1%2F2"
+    assert redactor.body("application/x-www-form-urlencoded; charset=utf-8", body) == (
+        f"grant=x&client_secret={mark('a/b c/dd')}&key={mark('k')}&note=1%2F2".encode(),
+        True,
+    )
+    assert redactor.text('{"x":"a/b c/dd"}')[1]
+
+
+def test_sdp_passes_and_loses_known_secrets(redactor: Redactor) -> None:
+    redactor.learn(SECRET)
+    sdp = b"v=0\r\no=- 46117 2 IN IP4 127.0.0.1\r\na=ice-ufrag:F7gI\r\na=group:BUNDLE 0\r\n"
+    assert redactor.body("application/sdp", sdp) == (sdp, False)
+    assert redactor.body("application/sdp", sdp + b"s=" + SECRET.encode()) == (
+        sdp + b"s=" + mark(SECRET).encode(),
+        True,
+    )
+
+
+def test_control_maps(redactor: Redactor) -> None:
+    redactor.learn(SECRET)
+    data = {
+        "status": 401,
+        "target": "/v1/realtime?key=abc",
+        "headers": [["Set-Cookie", "a=b; Path=/"], ["X-Id", "7"]],
+        "body": json.dumps({"access_token": "t"}).encode(),
+        "list": [{"api_key": "k", f"in {SECRET}": None}, 1.5, b"\x00"],
+    }
+    assert redactor.data(data) == (
+        {
+            "status": 401,
+            "target": f"/v1/realtime?key={mark('abc')}",
+            "headers": [["Set-Cookie", f"a={mark('b')}; Path=/"], ["X-Id", "7"]],
+            "body": json.dumps({"access_token": mark("t")}).encode(),
+            "list": [{"api_key": mark("k"), f"in {mark(SECRET)}": None}, 1.5, b"\x00"],
+        },
+        True,
+    )
+    plain = {"code": 1000, "reason": "bye", "payload": b"\x01", "headers": (("A", "b"),)}
+    assert redactor.data(plain)[1] is False
+
+
+# --- hostile text --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["sk-", "sk-a1", "eyJ", "eyJaaaaaaaa.", "bearer ", "bearer a", "://", "://a:", "***", "a***a",
+     "key a****", "key provided: ", "{", '{"', r"\"", '{"\\"', '"a":', '[{"authorization":"x"},',
+     "&key=", "?a", r"\u0041", r"\\u0041", "%41", "%25", "%5cu0041", "a-", "...", "0.1e"],
+)  # fmt: skip
+def test_hostile_text_ends(redactor: Redactor, unit: str) -> None:
+    redactor.learn(SECRET)
+    redactor.learn("12345678")
+    text = '{"client_secret ***' + unit * (300_000 // len(unit))
+    redactor.text(text)
+    redactor.request(
+        "/?" + text[:60_000], [("x-a-token", text[:60_000]), ("Cookie", text[:60_000])]
+    )
+
+
+def test_five_megabytes_of_hostile_text_end(redactor: Redactor) -> None:
+    redactor.learn(SECRET)
+    text = '{"client_secret":"' + r"eyJaaaaaaaa.\u0073k-://a:***key provided: \"{[" * 110_000
+    assert len(text) > 5_000_000
+    redactor.text(text)
