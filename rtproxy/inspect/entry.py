@@ -1,6 +1,7 @@
 """One record of a tape as a view shows it: a message or something on the connection, named."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +98,8 @@ class Entry:
             if audio and "\\" not in audio:
                 payload = payload.replace(audio, "")
             if "\\u" in payload:
-                payload = orjson.dumps(self.event.data).decode()
+                with suppress(TypeError):  # nested too deep, or lone surrogates
+                    payload = orjson.dumps(self.event.data).decode()
         return payload
 
 

@@ -7,6 +7,7 @@ text in the same columns, and the last column is as long as it is.
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
 from itertools import chain, islice
 
 import click
@@ -116,10 +117,11 @@ def shorten(name: str, width: int) -> str:
 
 
 class Terminal:
-    """Shows a listing on a rich console."""
+    """Shows a listing on a rich console; dates are in `zone`, or else in this machine's."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, zone: tzinfo | None = None) -> None:
         self._console = console
+        self._zone = zone
         colour = console.color_system is not None and not console.no_color
         self._system = ColorSystem.STANDARD if colour else None
         self._width = console.width if console.is_terminal or _asked_for() else None
@@ -146,7 +148,7 @@ class Terminal:
     def lines(self, overview: Overview, rows: Iterable[Row], fold: bool) -> Iterator[str]:
         """The header, a blank line, the table."""
         columns = columns_for(overview, self._width, fold)
-        for label, text in overview.lines():
+        for label, text in overview.lines(self._zone):
             yield self._header_line(label, visible(text), overview)
         yield ""
         yield self._paint(LABEL, _headings(columns))

@@ -4,6 +4,7 @@ Whatever a tape holds, `parse` makes an event of it: JSON of any shape, text tha
 binary, fields that are missing, null or of the wrong type.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -125,9 +126,9 @@ def parse(record: Event) -> RealtimeEvent:
     if isinstance(payload, bytes):
         return RealtimeEvent(record, None, "", {}, "binary")
     try:
-        data = orjson.loads(payload)
-    except ValueError:
-        # Perhaps JSON beyond what orjson takes (nesting, NaN); its type may still be plain to see.
+        data = _load(payload)
+    except (ValueError, RecursionError):
+        # It may be nested too deep; its type may be plain to see all the same.
         match = _TYPE_FIRST.match(payload)
         type_ = match[1] if match else None
         return RealtimeEvent(record, type_, canonical(type_ or ""), {}, "text")
@@ -136,6 +137,25 @@ def parse(record: Event) -> RealtimeEvent:
     named = data.get("type")
     type_ = named if isinstance(named, str) and named else None
     return RealtimeEvent(record, type_, canonical(type_ or ""), data, "object")
+
+
+def _load(text: str) -> Any:
+    """JSON as a value. Raises ValueError, and RecursionError for what is nested too deep."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        if not text.lstrip().startswith("{"):
+            raise
+        # orjson refuses numbers beyond a double and lone surrogates, which JavaScript writes.
+        return json.loads(text, parse_int=_number, parse_constant=_refuse)
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) < 20 else float(digits)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def payload_size(payload: str | bytes) -> int:

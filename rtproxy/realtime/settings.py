@@ -74,7 +74,7 @@ def settings(fields_: Data) -> str:
         ),
         said("input_audio_transcription", _transcription),
         said("conversation", lambda value: f"conversation {value_text(value)}"),
-        said("input", lambda value: f"{len(value)} input items" if isinstance(value, list) else ""),
+        said("input", _input),
         tool_names(fields_.get("tools")),
         said("metadata", _metadata),
         quote(string(fields_, "instructions")),
@@ -89,6 +89,12 @@ def _formats(into: str, out: str) -> str:
 
 def _transcription(value: object) -> str:
     return f"transcription {string(value, 'model') or 'on'}" if isinstance(value, dict) else ""
+
+
+def _input(value: object) -> str:
+    if not isinstance(value, list):
+        return ""
+    return f"{len(value)} input item{'' if len(value) == 1 else 's'}"
 
 
 def _modalities(value: object) -> str:
