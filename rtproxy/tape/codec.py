@@ -12,6 +12,7 @@ front make it possible to step from record to record, and to know a damaged one,
 import struct
 import zlib
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgpack
@@ -39,8 +40,14 @@ FRAME_SIZE = 11
 """Bytes in front of a record's body."""
 MAX_BODY = (1 << 28) - 1
 """The longest body, in bytes."""
+MAX_SEQ = (1 << 63) - 1
 TRAILER_SIZE = 21
 """A trailer's offset is always in uint64 form, so that it has this size."""
+
+MAX_MAP_RECORD = 1 << 22
+"""The longest record of a kind other than event, in bytes: maps take far more memory than space."""
+MAX_ITEMS = 1 << 16
+"""The most elements of an array or map on a tape."""
 
 _FRAME = struct.Struct(">BBIBI")
 _HEAD = struct.Struct(">BBI")
@@ -48,6 +55,15 @@ _UINT32 = 0xCE
 _UINT64 = 0xCF
 _MAX_DEPTH = 32
 _LARGE = 1 << 16
+
+# Bytes of a msgpack integer by its first byte, 0 for all else.
+_INT_SIZE = bytes(
+    1 if mark < 0x80 or mark >= 0xE0 else {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9,
+                                           0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}.get(mark, 0)
+    for mark in range(256)
+)  # fmt: skip
+# Bytes of the length of a msgpack str or bin by its first byte.
+_LENGTH_SIZE = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 
 # A packer keeps the largest buffer that it ever needed, so large records get one of their own.
 _pack_small = msgpack.Packer().pack
@@ -68,7 +84,7 @@ class Frame(NamedTuple):
 
 def encode_header(fields: Mapping[str, Any], *, major: int = MAJOR, minor: int = MINOR) -> bytes:
     """Encode the first record of a tape. Raises ValueError when it is too large."""
-    return _encode((KIND_HEADER, MAGIC, major, minor, plain(fields)))
+    return _encode_map((KIND_HEADER, MAGIC, major, minor, fields))
 
 
 def encode_event(seq: int, t_ns: int, flags: int, payload: str | bytes) -> bytes:
@@ -88,12 +104,12 @@ def encode_control(
     seq: int, t_ns: int, flags: int, name: str, data: Mapping[str, Any] | None = None
 ) -> bytes:
     """Encode something on the connection that is no message. Raises ValueError when too large."""
-    return _encode((KIND_CONTROL, seq, t_ns, flags, plain(name), plain(data or {})))
+    return _encode_map((KIND_CONTROL, seq, t_ns, flags, plain(name), data or {}))
 
 
 def encode_seal(seq: int, t_ns: int, data: Mapping[str, Any]) -> bytes:
-    """Encode the last word of a finished tape."""
-    return _encode((KIND_SEAL, seq, t_ns, plain(data)), large=True)
+    """Encode the last word of a finished tape. Raises ValueError when it is too large."""
+    return _encode_map((KIND_SEAL, seq, t_ns, data))
 
 
 def encode_trailer(seal_offset: int) -> bytes:
@@ -105,6 +121,13 @@ def encode_trailer(seal_offset: int) -> bytes:
 def _encode(elements: tuple[Any, ...], *, large: bool = False) -> bytes:
     packed = msgpack.packb(elements) if large else _pack_small(elements)
     return _framed(packed[0] + 2, packed[1:])
+
+
+def _encode_map(elements: tuple[Any, ...]) -> bytes:
+    data = _encode((*elements[:-1], plain(elements[-1])), large=True)
+    if len(data) > MAX_MAP_RECORD:
+        raise ValueError(f"a map of {len(data)} bytes is too large for a tape")
+    return data
 
 
 def _framed(first: int, body: bytes) -> bytes:
@@ -119,7 +142,8 @@ def plain(value: Any, depth: int = 0) -> Any:
     """Turn any value into one that msgpack can hold and every reader can read.
 
     Map keys become text, sequences lists, lone surrogates \\udXXX, integers beyond 64 bits and
-    objects of other types their text; nesting deeper than 32 becomes "…".
+    objects of other types their text; what is nested deeper than 32 becomes "…", and what comes
+    after 65,536 items is left out.
     """
     if value is None or value is True or value is False or isinstance(value, float):
         return value
@@ -133,9 +157,10 @@ def plain(value: Any, depth: int = 0) -> Any:
     if depth == _MAX_DEPTH:
         return "…"
     if isinstance(value, Mapping):
-        return {plain(str(key)): plain(inner, depth + 1) for key, inner in value.items()}
+        items = islice(value.items(), MAX_ITEMS)
+        return {plain(str(key)): plain(inner, depth + 1) for key, inner in items}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(inner, depth + 1) for inner in value]
+        return [plain(inner, depth + 1) for inner in islice(value, MAX_ITEMS)]
     return plain(str(value))
 
 
@@ -184,7 +209,7 @@ def kind_and_seq(data: bytes) -> tuple[int, int | None]:
         return kind, None
     number = data[FRAME_SIZE + 2 : FRAME_SIZE + 2 + (1 << (mark - 0xCC))]
     seq = int.from_bytes(number, "big")
-    return (kind, seq) if seq < 1 << 63 else (-1, None)
+    return (kind, seq) if seq <= MAX_SEQ else (-1, None)
 
 
 def decode(data: bytes) -> Record:
@@ -197,18 +222,38 @@ def decode(data: bytes) -> Record:
 def decode_sound(data: bytes) -> Record:
     """Decode one framed record whose CRC is known to match. Raises TapeDamagedError."""
     try:
-        # Map keys are text (strict_map_key), so a crafted map cannot collide their hashes.
-        elements = msgpack.unpackb(data)
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
-        raise TapeDamagedError("The record is malformed.") from None
-    kind = elements[2]
-    if kind == KIND_EVENT and len(elements) >= 7:
-        _, _, _, seq, t_ns, flags, payload = elements[:7]
-        if type(seq) is type(t_ns) is type(flags) is int and isinstance(payload, str | bytes):
-            return Event(seq, t_ns, flags, payload)
-    elif record := _decode_rare(kind, elements[3:]):
-        return record
+        if data[FRAME_SIZE] == KIND_EVENT:
+            return _decode_event(data)
+        if len(data) <= MAX_MAP_RECORD:
+            most = min(len(data), MAX_ITEMS)
+            # Map keys are text (strict_map_key), so a crafted map cannot collide their hashes.
+            elements = msgpack.unpackb(data, max_array_len=most, max_map_len=most)
+            if record := _decode_rare(elements[2], elements[3:]):
+                return record
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+        pass
     raise TapeDamagedError("The record is malformed.")
+
+
+def _decode_event(data: bytes) -> Event:
+    """Decode an event, building nothing but its five elements, whatever a hostile one holds."""
+    at = FRAME_SIZE + 1
+    for _ in range(3):
+        if not (size := _INT_SIZE[data[at]]):
+            raise ValueError("not an integer")
+        at += size
+    mark = data[at]
+    if 0xA0 <= mark <= 0xBF:
+        end = at + 1 + (mark & 0x1F)
+    elif mark in _LENGTH_SIZE:
+        begin = at + 1 + _LENGTH_SIZE[mark]
+        end = begin + int.from_bytes(data[at + 1 : begin], "big")
+    else:
+        raise ValueError("neither text nor binary")
+    if data[0] != 0x97 or end != len(data):  # elements that a newer version appended
+        data = b"\x97" + data[1:end]
+    _, _, _, seq, t_ns, flags, payload = msgpack.unpackb(data)
+    return Event(seq, t_ns, flags, payload)
 
 
 def _decode_rare(kind: Any, rest: list[Any]) -> Record | None:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,20 +44,22 @@ def open_tape(path: str | Path) -> "Tape":
     try:
         packed = os.pread(fd, len(_ZSTD), 0) == _ZSTD
         if packed:
-            source, fd = fd, -1
-            try:
-                fd = _unpack(path, source)
-            finally:
-                os.close(source)
-        return Tape(path, fd, packed=packed)
+            unpacked = _unpack(path, fd)
+            os.close(fd)
+            fd = unpacked
     except OSError as error:
-        if fd >= 0:
-            os.close(fd)
+        os.close(fd)
         raise TapeError(f"{path} cannot be read: {error.strerror}.") from None
-    except BaseException:
-        if fd >= 0:
-            os.close(fd)
+    except TapeError:
+        os.close(fd)
         raise
+    tape = Tape(path, fd, packed=packed)
+    try:
+        tape.look()
+    except TapeError:
+        tape.close()
+        raise
+    return tape
 
 
 class Tape:
@@ -70,17 +73,25 @@ class Tape:
         self.path = path
         self.packed = packed
         self._fd = fd
+        self._seal_offset = 0
         self._scanner = Scanner(self._read)
+        self.header = Header({})
         self.state: State = "crashed"
         self.seal: Seal | None = None
+
+    def look(self) -> None:
+        """Find out header, state and seal. Raises what `open_tape` raises."""
         # The lock first: a tape sealed between the two looks would else pass for a crashed one.
-        live = not packed and is_locked(fd)
-        self._seal_offset, self.seal = self._find_seal()
-        if self.seal is not None:
+        live = self.is_live()
+        self._seal_offset, seal = self._find_seal()
+        self.header = self._find_header()
+        # A message may hold what looks like seal and trailer, but its sender does not know the id.
+        known = not self.header.fields.get("damaged")
+        if seal is not None and (seal.data.get("id") == self.header.id or not known):
+            self.seal = seal
             self.state = "sealed"
         elif live:
             self.state = "live"
-        self.header = self._find_header()
 
     @property
     def size(self) -> int:
@@ -237,19 +248,13 @@ def _open(path: Path) -> int:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise TapeError(f"{path} cannot be opened: {reason}.") from None
-    try:
-        os.lseek(fd, 0, os.SEEK_END)
-        if path.is_dir():
-            raise TapeError(f"{path} is a folder, not a tape; name one of the tapes in it.")
-        if not path.is_file():
-            raise NotATapeError(f"{path} is not a file.")
-    except OSError:
-        os.close(fd)
-        raise NotATapeError(f"{path} is not a file.") from None
-    except TapeError:
-        os.close(fd)
-        raise
-    return fd
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    if stat.S_ISDIR(mode):
+        raise TapeError(f"{path} is a folder, not a tape; name one of the tapes in it.")
+    raise NotATapeError(f"{path} is not a file.")
 
 
 def _unpack(path: Path, source: int) -> int:
@@ -265,15 +270,13 @@ def _unpack(path: Path, source: int) -> int:
         os.fdopen(os.dup(source), "rb") as file,
     ):
         decompressor: Any = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-        try:
-            with decompressor.stream_reader(file, read_across_frames=True) as reader:
-                while piece := reader.read(_PIECE):
-                    unpacked.write(piece)
-                    if unpacked.tell() > MAX_UNPACKED:
-                        raise TapeError(f"{path} holds more than {MAX_UNPACKED >> 30} GiB.")
-        except zstandard.ZstdError as error:
-            if unpacked.tell() == 0:
-                raise NotATapeError(f"{path} cannot be unpacked: {error}.") from None
-            # What came out before the damage is read like a tape that was cut.
+        with contextlib.suppress(zstandard.ZstdError):  # what came out is read as a cut tape
+            reader = decompressor.stream_reader(file, read_across_frames=True)
+            while piece := reader.read(_PIECE):
+                unpacked.write(piece)
+                if unpacked.tell() > MAX_UNPACKED:
+                    raise TapeError(f"{path} holds more than {MAX_UNPACKED >> 30} GiB.")
+        if unpacked.tell() == 0:
+            raise NotATapeError(f"{path} looks packed, but it cannot be unpacked.")
         unpacked.flush()
         return os.dup(unpacked.fileno())

@@ -136,7 +136,7 @@ def _copy_sound(tape: Tape, unfinished: Path, report: Report) -> None:
             if writer.size - pending > _PIECE:
                 pending = writer.size
                 writer.flush()
-        known = writer.summary.to_map().keys() | {"sha256"}
+        known = writer.summary.to_map().keys() | {"id", "sha256"}
         kept = {key: value for key, value in extra.items() if key not in known}
         lost_bytes = sum(place.length for place in report.damage)
         kept["repaired"] = {"lost": report.missing, "bytes": lost_bytes}

@@ -25,6 +25,7 @@ from rtproxy.errors import TapeDamagedError
 from rtproxy.tape.codec import (
     FRAME_SIZE,
     MAX_BODY,
+    MAX_SEQ,
     TRAILER_SIZE,
     Frame,
     crc_of_head,
@@ -33,7 +34,7 @@ from rtproxy.tape.codec import (
     is_sound,
     kind_and_seq,
 )
-from rtproxy.tape.record import KIND_HEADER, KIND_TRAILER, Header, Record, Trailer
+from rtproxy.tape.record import KIND_HEADER, KIND_TRAILER, Header, Record, Seal, Trailer
 
 CHUNK = 1 << 18
 """Bytes asked of `read` at once; more only for a record that is larger and sound."""
@@ -42,6 +43,9 @@ SEARCH_FACTOR = 8
 SEARCH_FLOOR = 1 << 24
 MAX_DAMAGE = 1000
 """Places of damage that are told apart; further ones are added to the last."""
+
+FITTED = 64
+"""Records that may be tried as the end of one whose length is damaged."""
 
 _PEEK = FRAME_SIZE + 10
 # Overlapping, because a record may start inside what only looks like one.
@@ -93,6 +97,7 @@ class Scanner:
         self._chunk = b""
         self._base = 0
         self._last = -1  # seq of the last record that had one
+        self._seal_at = -1
         self._headed = False
         self._ended = False
         self._work = 0
@@ -157,11 +162,16 @@ class Scanner:
             return True
         if record.seq is None:
             return True
+        if record.seq > MAX_SEQ:
+            self._note(offset, length, range(0), "the record is malformed")
+            return False
         if record.seq <= self._last:
             self._note(offset, length, range(0), f"record {record.seq} is out of order")
             return False
         if record.seq > self._last + 1:
             self._miss(offset, range(self._last + 1, record.seq))
+        if isinstance(record, Seal):
+            self._seal_at = offset
         self._last = record.seq
         return True
 
@@ -208,7 +218,12 @@ class Scanner:
             if believed is not None and (candidate.seq is None or candidate.seq > highest):
                 break  # what follows agrees with the chain
             believed = candidate
-            at, highest = self._chain(candidate, size, reach)
+            for number, link in enumerate(self._chain(candidate, size, reach)):
+                near = 0 < number < FITTED and link.offset - start < CHUNK
+                if near and self._fits(start, head, link.offset):
+                    return link.offset
+                at = link.end
+                highest = highest if link.seq is None else link.seq
         if believed is None or own_end == size:
             return None  # nothing sound follows, or only inside the last record's payload
         return believed.offset
@@ -220,6 +235,8 @@ class Scanner:
             return False
         if candidate.kind == KIND_TRAILER:
             return self._seal_offset(candidate) == damaged
+        if damaged == 0:
+            return candidate.seq == 0  # the header has no seq
         # The damaged record had the seq between, unless it was of a kind that has none.
         return candidate.seq in (self._last + 1, self._last + 2)
 
@@ -242,7 +259,9 @@ class Scanner:
         if candidate.kind == KIND_HEADER:
             return not self._headed and self._last < 0
         if candidate.kind == KIND_TRAILER:
-            return candidate.end == size and self._seal_offset(candidate) >= self.position
+            # Its seal is the one that was read, or was hit by the damage.
+            seal = self._seal_offset(candidate)
+            return candidate.end == size and (seal == self._seal_at or seal >= self.position)
         return candidate.seq is not None and candidate.seq > self._last
 
     def _candidate(self, offset: int, size: int) -> _Candidate | None:
@@ -264,7 +283,10 @@ class Scanner:
     def _seal_offset(self, candidate: _Candidate) -> int:
         if candidate.end - candidate.offset != TRAILER_SIZE:
             return -1
-        record = decode_sound(self._read(candidate.offset, TRAILER_SIZE))
+        try:
+            record = decode_sound(self._read(candidate.offset, TRAILER_SIZE))
+        except TapeDamagedError:
+            return -1
         return record.seal_offset if isinstance(record, Trailer) else -1
 
     def _fits(self, damaged: int, head: bytes, end: int) -> bool:
@@ -276,22 +298,17 @@ class Scanner:
         crc = self._crc(damaged + FRAME_SIZE, length, crc_of_head(head, length))
         return crc == int.from_bytes(head[7:11], "big")
 
-    def _chain(self, candidate: _Candidate, size: int, reach: int) -> tuple[int, int]:
-        """Follow the records from `candidate` within `reach`: where they end, and the last seq."""
-        at, highest = candidate.end, candidate.seq
-        if highest is None:
-            return at, self._last
-        while at < reach:
-            follower = self._candidate(at, size)
+    def _chain(self, link: _Candidate, size: int, reach: int) -> Iterator[_Candidate]:
+        """The records from `link` on that follow one another without a break, within `reach`."""
+        yield link
+        while link.end < reach:
+            follower = self._candidate(link.end, size)
             if follower is None:
-                break
-            if follower.kind == KIND_TRAILER:
-                at = follower.end
-                continue
-            if follower.seq != highest + 1:
-                break
-            at, highest = follower.end, follower.seq
-        return at, highest
+                return
+            if follower.kind != KIND_TRAILER and (link.seq is None or follower.seq != link.seq + 1):
+                return
+            link = follower
+            yield link
 
     def _is_sound(self, offset: int, frame: Frame) -> bool:
         """Whether the CRC of the record at `offset` matches, read a piece at a time."""

@@ -16,7 +16,9 @@ Direction = Literal["client", "server"]
 Dialect = Literal["beta", "ga"]
 
 INDEX_NS = 1_000_000_000
-"""Least time between two entries of the sparse index."""
+"""Least time between two entries of the sparse index, until it is full."""
+MAX_INDEX = 1 << 14
+"""Entries of a full index: every other one is then left out, and the time between them doubled."""
 MAX_TYPES = 2000
 """Types counted by name in each direction; further ones are counted as OTHER."""
 MAX_TYPE_LENGTH = 128
@@ -96,6 +98,7 @@ class Summary:
     session: str | None = None
     dialect: Dialect | None = None
     index: list[tuple[int, int, int]] = field(default_factory=list)
+    _index_ns: int = INDEX_NS
     _next_index_ns: int = 0
 
     def add(self, record: Record, offset: int) -> None:
@@ -134,7 +137,10 @@ class Summary:
         self.duration_ns = max(self.duration_ns, t_ns)
         if t_ns >= self._next_index_ns:
             self.index.append((seq, t_ns, offset))
-            self._next_index_ns = t_ns + INDEX_NS
+            if len(self.index) == MAX_INDEX:
+                del self.index[1::2]
+                self._index_ns *= 2
+            self._next_index_ns = t_ns + self._index_ns
 
     @staticmethod
     def _count(counts: dict[str, int], name: str) -> None:

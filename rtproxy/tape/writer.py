@@ -41,13 +41,14 @@ _CHUNK = 1 << 20
 class TapeWriter:
     """Writes one tape, live until it is sealed or closed. Made by `create`."""
 
-    def __init__(self, path: Path, fd: int, durability: Durability) -> None:
+    def __init__(self, path: Path, fd: int, durability: Durability, id: str) -> None:
         self.path = path
         self.next_seq = 0
         self.size = 0
         """Bytes of the tape so far, those not flushed yet included."""
         self.failed: TapeWriteError | None = None
         self.summary = Summary()
+        self._id = id
         self._fd = fd
         self._durability = durability
         self._batch: list[bytes] = []
@@ -67,14 +68,14 @@ class TapeWriter:
         """Create the file (its folders too), lock it and write the header.
 
         `fields` is the header's map; `id`, `connection` and `writer` are filled in when missing.
-        `header` is a whole header record to be copied instead. Raises TapeWriteError when the file
-        exists or cannot be written.
+        `header` is the whole header record with these fields, to be copied as it is. Raises
+        TapeWriteError when the file exists or cannot be written.
         """
-        defaults = {
+        fields = {
             "id": secrets.token_hex(8),
             "connection": "websocket",
             "writer": f"rtproxy {__version__}",
-        }
+        } | dict(fields)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
@@ -85,10 +86,10 @@ class TapeWriter:
             ) from None
         except (OSError, ValueError) as error:
             raise TapeWriteError(f"Cannot create the tape {path}: {_reason(error)}.") from None
-        writer = cls(path, fd, durability)
+        writer = cls(path, fd, durability, str(fields["id"]))
         try:
             lock(fd)
-            writer._append(header or encode_header(defaults | dict(fields)))
+            writer._append(header or encode_header(fields))
         except (OSError, ValueError) as error:
             writer.failed = TapeWriteError(f"Cannot create the tape {path}: {_reason(error)}.")
         if not writer.flush():
@@ -170,7 +171,8 @@ class TapeWriter:
         """
         if self.flush():
             try:
-                data = self.summary.to_map() | dict(extra or {}) | {"sha256": self._digest()}
+                ours = {"id": self._id, "sha256": self._digest()}
+                data = self.summary.to_map() | dict(extra or {}) | ours
                 offset = self.size
                 self._append(encode_seal(self.next_seq, t_ns, data))
                 self._append(encode_trailer(offset))
