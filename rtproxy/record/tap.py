@@ -69,6 +69,11 @@ class Side(asyncio.Protocol):
         if forwarded:
             peer.write(data)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the end of stream has passed in both directions."""
+        return self._ended and self._sent_eof
+
     def pause_writing(self) -> None:
         self.peer.transport.pause_reading()
 
@@ -85,7 +90,7 @@ class Side(asyncio.Protocol):
             if not self._closed_by_us:
                 self._end()
             self.peer.close()
-        elif not (self._ended and self._sent_eof):
+        elif not self.is_over:
             self._recorder.lost(exc, from_server=self._from_server)
             self.peer.reset()
         self._former.connection_lost(exc)

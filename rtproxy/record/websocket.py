@@ -119,6 +119,8 @@ class WebSocketRelay:
     def hang_up(self, reason: str) -> None:
         """Close every live session from the proxy's side and say so on its tape."""
         for client, (server, recorder) in list(self._live.items()):
+            if client.is_over:
+                continue
             if recorder is not None:
                 recorder.mark(reason)
             client.close()

@@ -264,6 +264,7 @@ async def test_websockets_with_compression(tmp_path: Path) -> None:
         url = proxy.url.replace("http://", "ws://") + f"/v1/realtime?model={MODEL}"
         headers = {"Authorization": f"Bearer {API_KEY}"}
         async with websockets.connect(url, additional_headers=headers, max_size=None) as socket:
+            assert socket.response is not None
             assert "permessage-deflate" in socket.response.headers["Sec-WebSocket-Extensions"]
             log = await converse_in_json(socket.send, socket.recv)
     check_tape(tmp_path, log)
