@@ -56,6 +56,7 @@ def demo(out: Path, seed: int | None) -> None:
 async def record_call(out: Path, seed: int | None) -> Path:
     """Make the call through a proxy, telling it as it goes; return the tape's path."""
     from rtproxy.record.proxy import Proxy, Settings
+    from rtproxy.record.status import Status, Traffic
     from rtproxy.simulate.caller import Caller
     from rtproxy.simulate.library import load
     from rtproxy.simulate.script import Script
@@ -63,13 +64,13 @@ async def record_call(out: Path, seed: int | None) -> Path:
 
     scenario = load(SCENARIO)
     script = Script.parse(scenario.caller, f"{SCENARIO}.toml")
-    before = set(out.glob("*.rtape"))
+    seen: list[Traffic] = []
+    status = Status(watch=lambda traffic, _: seen.append(traffic))
     async with SimulatedServer(scenario, seed=seed) as server:
-        async with Proxy(Settings(upstream=server.url, port=0, out=out)) as proxy:
+        async with Proxy(Settings(upstream=server.url, port=0, out=out), status) as proxy:
             report = await Caller(proxy.url, script, on_event=tell).run()
     tell_turns(report)
-    (path,) = set(out.glob("*.rtape")) - before
-    return path
+    return out / seen[-1].name
 
 
 def tell(message: "CallEvent") -> None:
