@@ -6,7 +6,7 @@ be compared with the scheduled one.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -127,7 +127,13 @@ def arrival(before_ms: float, audio: Audio) -> float:
     return (before_ms / audio.rate if audio.rate else 0.0) + pauses
 
 
-@lru_cache(maxsize=64)
+def rehearse(replies: Iterable[Reply], audio: AudioFormat, seed: int) -> None:
+    """Say everything once, so that nobody waits for it when it is wanted."""
+    for reply in replies:
+        voiced(reply.text, reply.audio_ms, audio, seed)
+
+
+@lru_cache(maxsize=256)
 def voiced(text: str, audio_ms: float | None, audio: AudioFormat, seed: int) -> bytes:
     """The voice saying `text`, encoded; cut or padded with silence to `audio_ms`."""
     samples = speech(text, rate=audio.rate, seed=seed)

@@ -1,6 +1,6 @@
 """The responses of a session: who may start one, what it says, how it is cut short."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from rtproxy.simulate.items import Item, Items, read_item
 from rtproxy.simulate.outlet import Outlet
 from rtproxy.simulate.plan import Pace, Plan, default_reply, plan
 from rtproxy.simulate.response import Final, Response
-from rtproxy.simulate.scenario import FalseSpeech, Reply, Scenario
+from rtproxy.simulate.scenario import Reply, Scenario
 from rtproxy.simulate.settings import Settings
 from rtproxy.simulate.timeline import Entry
 from rtproxy.simulate.usage import Budget, usage
@@ -22,7 +22,8 @@ class Waiting:
     """A response that was asked for and is not created yet."""
 
     response: Response
-    reply: Reply
+    plan: Plan
+    final: Final | None
     entry: Entry | None = None
 
 
@@ -39,7 +40,8 @@ class Responses:
         self._running: dict[str, Response] = {}
         self._count = 0
         self._cached_tokens = 0
-        self.on_false_speech: Any = None
+        self.on_false_speech: Callable[[float], None] | None = None
+        """Called when the scenario deceives the detector, with how long it does in ms."""
         self.has_spoken = False
 
     @property
@@ -83,8 +85,9 @@ class Responses:
             first_delta=partial(self._first_delta, self._count),
             usage=lambda done: self._usage(done, context),
         )
-        waiting = Waiting(response, self._reply(current, context))
-        delay = waiting.reply.delays.queue or self._scenario.delays.queue
+        reply = self._reply(current, context)
+        waiting = Waiting(response, self._plan(reply, current), final(reply))
+        delay = reply.delays.queue or self._scenario.delays.queue
         due = self._outlet.timeline.now + self._outlet.draw("queue", delay)
         if inside:
             self._waiting = waiting
@@ -151,26 +154,27 @@ class Responses:
     def _start(self, waiting: Waiting) -> None:
         if self._waiting is waiting:
             self._waiting = None
-        response, reply = waiting.response, waiting.reply
-        self._running[response.id] = response
+        self._running[waiting.response.id] = waiting.response
         now = self._outlet.timeline.now
         if self._budget.exhausted(now):
-            response.start(Plan((), (), 0.0), self._rate_limited(now))
-            return
+            waiting.response.start(Plan((), (), 0.0), self._rate_limited(now))
+        else:
+            waiting.response.start(waiting.plan, waiting.final)
+
+    def _plan(self, reply: Reply, current: Settings) -> Plan:
         delays = self._scenario.delays
         pace = Pace(
             self._outlet.draw("first_text", reply.delays.first_text or delays.first_text),
             self._outlet.draw("first_audio", reply.delays.first_audio or delays.first_audio),
             self._scenario.audio,
         )
-        laid_out = plan(
+        return plan(
             reply,
-            speaks=response.settings.speaks,
-            audio=response.settings.output_format,
+            speaks=current.speaks,
+            audio=current.output_format,
             pace=pace,
             seed=self._scenario.seed,
         )
-        response.start(laid_out, final(reply))
 
     def _rate_limited(self, now_ms: float) -> Final:
         wait = self._budget.wait_ms(now_ms) / 1000
@@ -186,11 +190,8 @@ class Responses:
         self.has_spoken = self.has_spoken or response.settings.speaks
         for false_speech in self._scenario.vad.false_speech:
             if false_speech.response == number and self.on_false_speech:
-                act = partial(self._false_speech, false_speech)
+                act = partial(self.on_false_speech, false_speech.lasts_ms)
                 self._outlet.timeline.after(false_speech.after_ms, act)
-
-    def _false_speech(self, false_speech: FalseSpeech) -> None:
-        self.on_false_speech(false_speech.lasts_ms)
 
     def _usage(self, response: Response, context: list[Item]) -> dict[str, Any]:
         counted = usage(response.settings, context, response.items, self._cached_tokens)

@@ -7,7 +7,7 @@ where exactly is decided by the seed.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from rtproxy.errors import ScenarioError
 from rtproxy.simulate.table import read
@@ -20,12 +20,10 @@ POSITIVE = {"least": 1}
 class Delay:
     """A time in ms that may vary by ± `jitter` ms."""
 
+    NUMBER: ClassVar = "ms"
+
     ms: float = field(metadata=NOT_NEGATIVE)
     jitter: float = field(default=0.0, metadata=NOT_NEGATIVE)
-
-    @classmethod
-    def from_number(cls, ms: float) -> "Delay":
-        return cls(ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ everything in it but the time.
 """
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from time import time
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -21,9 +23,11 @@ from aiohttp import WSMsgType, web
 from multidict import CIMultiDict
 
 from rtproxy.errors import ListenError
+from rtproxy.realtime.audio import PCM16
 from rtproxy.simulate.chance import Chance
 from rtproxy.simulate.invalid_request import InvalidRequest, wrong_type
 from rtproxy.simulate.outlet import Action, Reset, Send
+from rtproxy.simulate.plan import rehearse
 from rtproxy.simulate.scenario import Refuse, Scenario
 from rtproxy.simulate.secret import create_client_secret, create_session, error_body
 from rtproxy.simulate.session import BETA_DISABLED, Session
@@ -45,8 +49,7 @@ class SimulatedServer:
         port: int = 0,
         seed: int | None = None,
     ) -> None:
-        self.scenario = scenario
-        self.seed = scenario.seed if seed is None else seed
+        self.scenario = scenario if seed is None else replace(scenario, seed=seed)
         self._host = host
         self._port = port
         self._connections = 0
@@ -70,10 +73,11 @@ class SimulatedServer:
     @property
     def origin(self) -> str:
         """What every answer says about where it came from."""
-        return f"simulated; scenario={self.scenario.name}; seed={self.seed}"
+        return f"simulated; scenario={self.scenario.name}; seed={self.scenario.seed}"
 
     async def start(self) -> None:
         """Listen. Raises ListenError when the address cannot be had."""
+        rehearse(self.scenario.replies, PCM16, self.scenario.seed)
         app = web.Application(client_max_size=self.scenario.connection.max_message_bytes)
         for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime", "/realtime"):
             app.router.add_get(path, self._serve_session)
@@ -92,7 +96,7 @@ class SimulatedServer:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as error:
             await self._runner.cleanup()
-            reason = error.strerror or str(error)
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
             raise ListenError(
                 f"cannot listen on {self._host}:{self._port}: {reason}; choose another address."
             ) from None
@@ -169,7 +173,6 @@ class SimulatedServer:
         session = Session(
             self.scenario,
             dialect=dialect,
-            seed=self.seed,
             connection=self._connections,
             model=request.query.get("model") or request.query.get("deployment"),
             kind="transcription" if transcribes else "realtime",
@@ -214,7 +217,7 @@ class SimulatedServer:
 
     def _chance(self) -> Chance:
         self._requests += 1
-        return Chance(self.seed, "http", self._requests)
+        return Chance(self.scenario.seed, "http", self._requests)
 
 
 class Connection:

@@ -24,6 +24,7 @@ from rtproxy.simulate.input_audio import InputAudio
 from rtproxy.simulate.invalid_request import InvalidRequest, missing, wrong_type, wrong_value
 from rtproxy.simulate.items import Items, read_item, truncate
 from rtproxy.simulate.outlet import Action, Outlet
+from rtproxy.simulate.plan import rehearse
 from rtproxy.simulate.responses import Responses
 from rtproxy.simulate.scenario import Refuse, Scenario
 from rtproxy.simulate.settings import Settings, update
@@ -53,8 +54,9 @@ class Session:
         now_unix: int = 0,
     ) -> None:
         """`connection` numbers the sessions of a server; `now_unix` is seconds since 1970."""
+        scenario = scenario if seed is None else replace(scenario, seed=seed)
         self._scenario = scenario
-        chance = Chance(scenario.seed if seed is None else seed, connection)
+        chance = Chance(scenario.seed, connection)
         self._timeline = Timeline()
         self._outlet = Outlet(
             self._timeline,
@@ -204,6 +206,8 @@ class Session:
         return replace(changed, client_secret=secret)
 
     def _apply(self, changed: Settings) -> None:
+        if changed.speaks and changed.output_format != self._settings.output_format:
+            rehearse(self._scenario.replies, changed.output_format, self._scenario.seed)
         self._settings = changed
         self._input.configure(changed)
 

@@ -1,9 +1,9 @@
 """Reading a TOML table into a dataclass, strictly: what is unknown or of another type is an error.
 
 A field's annotation says what is allowed: str, int, float, bool, a Literal, a dataclass (a table),
-`tuple[X, ...]` (an array, or one X alone), a mapping, or a union of these. A dataclass that has a
-class method `from_number` may also be written as a number. Field metadata `least` and `most` bound
-a number, `key` is the key where it is not the field's name.
+`tuple[X, ...]` (an array, or one X alone), a mapping, or a union of these. A dataclass that names
+one of its keys in `NUMBER` may also be written as that number alone. Field metadata `least` and
+`most` bound a number, `key` is the key where it is not the field's name.
 """
 
 from collections.abc import Mapping
@@ -50,8 +50,8 @@ def convert(hint: Any, value: Any, where: str, path: str) -> Any:
         if isinstance(option, type) and is_dataclass(option):
             if isinstance(value, Mapping):
                 return read(option, value, where, f"{path}.")
-            if is_number(value) and hasattr(option, "from_number"):
-                return option.from_number(float(value))
+            if is_number(value) and hasattr(option, "NUMBER"):
+                return read(option, {option.NUMBER: value}, where, f"{path}.")
         elif get_origin(option) is tuple:
             entries = value if isinstance(value, list) else [value]
             inner = get_args(option)[0]
@@ -95,7 +95,7 @@ def describe(option: Any) -> str:
     if get_origin(option) is Mapping:
         return "a table"
     if isinstance(option, type) and is_dataclass(option):
-        return "a number or a table" if hasattr(option, "from_number") else "a table"
+        return "a number or a table" if hasattr(option, "NUMBER") else "a table"
     words = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
     return words.get(option, str(option))
 
