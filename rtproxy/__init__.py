@@ -1,3 +1,24 @@
 """rtproxy: the flight recorder for realtime voice sessions."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rtproxy.errors import RtproxyError
+    from rtproxy.tape.reader import Tape, open_tape
+
 __version__ = "0.1.0"
+__all__ = ["RtproxyError", "Tape", "__version__", "open_tape"]
+
+_HOME = {
+    "RtproxyError": "rtproxy.errors",
+    "Tape": "rtproxy.tape.reader",
+    "open_tape": "rtproxy.tape.reader",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, so that `import rtproxy` costs nothing."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

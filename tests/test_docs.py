@@ -1,0 +1,146 @@
+"""The documentation's examples, run.
+
+`console` blocks: every `$ rtproxy …` is run where a recorded call lies, and each line that the
+block shows must be in what it prints, figures and ids aside (… stands for anything).
+`sh` blocks: every `rtproxy …` must be a command line that is accepted.
+`python` blocks that import rtproxy are run.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from rtproxy.cli.main import rtproxy
+
+ROOT = Path(__file__).parent.parent
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(where, text) of every fenced block in a language."""
+    found = []
+    for doc in DOCS:
+        for match in BLOCK.finditer(doc.read_text("utf-8")):
+            if match[1] == language:
+                line = doc.read_text("utf-8")[: match.start()].count("\n") + 1
+                found.append((f"{doc.name}:{line}", match[2]))
+    return found
+
+
+def sessions(block: str) -> Iterator[tuple[str, list[str]]]:
+    """(command, lines that it is shown to print) of a console block."""
+    command: str | None = None
+    shown: list[str] = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            if command is not None:
+                yield command, shown
+            command, shown = line[2:], []
+        else:
+            shown.append(line)
+    if command is not None:
+        yield command, shown
+
+
+def normal(text: str) -> str:
+    """Text without what differs between two runs: figures, ids and widths of columns."""
+    text = re.sub(r"\b(sess|item|resp|event|call)_\w+", r"\1_ID", text)
+    text = re.sub(r"\b[0-9a-f]{6,}\b", "HEX", text)
+    text = re.sub(r"\d+", "0", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tape that the examples are about: `call.rtape`, also in recordings/."""
+    folder = tmp_path_factory.mktemp("docs")
+    subprocess.run(
+        [sys.executable, "-m", "rtproxy", "demo"], cwd=folder, check=True, capture_output=True
+    )
+    (tape,) = (folder / "recordings").glob("*.rtape")
+    shutil.copy(tape, folder / "call.rtape")
+    return folder
+
+
+CONSOLE = [
+    pytest.param(command, shown, id=f"{where} {command}")
+    for where, block in blocks("console")
+    for command, shown in sessions(block)
+    if command.startswith("rtproxy ")
+]
+
+
+@pytest.mark.parametrize(("command", "shown"), CONSOLE)
+def test_console_examples(folder: Path, command: str, shown: list[str]) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr
+    printed = normal(ran.stdout + ran.stderr)
+    for line in shown:
+        for part in line.split("…"):
+            assert normal(part) in printed, f"{part!r} is not in\n{ran.stdout}{ran.stderr}"
+
+
+SHELL = [
+    pytest.param(line, id=f"{where} {line}")
+    for where, block in blocks("sh")
+    for line in block.splitlines()
+    if line.startswith("rtproxy ")
+]
+
+
+@pytest.mark.parametrize("line", SHELL)
+def test_shell_examples_are_command_lines(line: str) -> None:
+    arguments = shlex.split(line, comments=True)[1:]
+    context = click.Context(rtproxy, info_name="rtproxy")
+    group: click.Command = rtproxy
+    while isinstance(group, click.Group):
+        name, group_or_none, arguments = group.resolve_command(context, arguments)
+        assert group_or_none is not None
+        assert name is not None
+        group = group_or_none
+    group.make_context(name, arguments, parent=context)
+
+
+PYTHON = [
+    pytest.param(block, id=where)
+    for where, block in blocks("python")
+    if "import rtproxy" in block or "from rtproxy" in block
+]
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_python_examples(folder: Path, code: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_there_are_examples() -> None:
+    assert CONSOLE
+    assert SHELL
+    assert PYTHON
+
+
+def test_links_lead_somewhere() -> None:
+    for doc in DOCS:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", doc.read_text("utf-8")):
+            assert (doc.parent / target).exists(), f"{doc.name} links to {target}"
