@@ -259,11 +259,9 @@ class Redactor:
 
     def _values(self, text: str) -> Iterator[Span]:
         for value, secret in self._learned.items():
-            at = text.find(value)
-            while at >= 0:
-                span = Span(at, at + len(value), secret)
-                yield _whole_number(text, span) if _NUMBER.fullmatch(value) else span
-                at = text.find(value, span.end)
+            if value in text:
+                hits = _occurrences(text, value, secret)
+                yield from _whole_numbers(text, hits) if _NUMBER.fullmatch(value) else hits
 
     def _matches(self, text: str, reading: Reading) -> list[Span]:
         """What the user's patterns find, outside audio: base64 may match anything by chance."""
@@ -299,20 +297,29 @@ def _merge(spans: Sequence[Span]) -> Iterator[Span]:
         yield merged[1]
 
 
-def _whole_number(text: str, span: Span) -> Span:
+def _occurrences(text: str, value: str, secret: str) -> Iterator[Span]:
+    at = text.find(value)
+    while at >= 0:
+        yield Span(at, at + len(value), secret)
+        at = text.find(value, at + len(value))
+
+
+def _whole_numbers(text: str, hits: Iterable[Span]) -> Iterator[Span]:
     """A secret of digits may turn up in a JSON number: then the number goes, and a string comes."""
-    for string in _STRING.finditer(text):
-        if string.end() > span.start:
-            if string.start() <= span.start:
-                return span
-            break
-    start, end = span.start, span.end
-    while start > 0 and text[start - 1] in "0123456789.eE+-":
-        start -= 1
-    while end < len(text) and text[end] in "0123456789.eE+-":
-        end += 1
-    bare = text[:start].rstrip()[-1:] in tuple(":[,") and text[end:].lstrip()[:1] in tuple(",]}")
-    return span._replace(start=start, end=end, bare=True) if bare else span
+    strings, numbers = _STRING.finditer(text), _NUMBER.finditer(text)
+    string, number = next(strings, None), next(numbers, None)
+    for hit in hits:
+        while string and string.end() <= hit.start:
+            string = next(strings, None)
+        while number and number.end() <= hit.start:
+            number = next(numbers, None)
+        if (string and string.start() <= hit.start) or number is None:
+            yield hit
+            continue
+        start, end = number.span()
+        before, after = text[max(0, start - 64) : start].rstrip(), text[end : end + 64].lstrip()
+        bare = before.endswith((":", "[", ",")) and after.startswith((",", "]", "}"))
+        yield Span(start, end, hit.secret, bare=True) if bare else hit
 
 
 def _is_header(item: Any) -> bool:

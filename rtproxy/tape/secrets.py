@@ -65,6 +65,7 @@ _OPENING = re.compile(r"[{\[]")
 _TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)(?:"(\s*+:)?|\\?\Z)|[{}\[\]]', re.DOTALL)
 _STACK_LIMIT = 100
 _NESTING = 3
+_SHORTEST_JSON = len(r"{\"url\":\"x\"}")
 
 # --- shapes --------------------------------------------------------------------------------------
 
@@ -212,7 +213,7 @@ class _Walk:
         elif frame.key in URL_KEYS:
             reading = Reading(JSON.decode(raw), Reading(raw), JSON)
             yield from _shift(reading.locate(list(in_url(reading.text))), start)
-        elif self.nesting and raw.lstrip()[:1] in ("{", "["):
+        elif self.nesting and len(raw) >= _SHORTEST_JSON and raw.lstrip()[:1] in ("{", "["):
             reading = Reading(JSON.decode(raw), Reading(raw), JSON)
             found = in_json(reading.text, self.nesting - 1)
             yield from _shift(reading.locate(list(found)), start)

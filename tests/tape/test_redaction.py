@@ -459,10 +459,17 @@ secrets = st.text(characters, min_size=MIN_LENGTH, max_size=24).filter(
         and not set(text) <= set('0123456789eE+-.,:"{}[] \n\t')
     )
 )
+# Every place and shape of a secret needs one of these letters, so these texts have none by chance.
+innocent = st.characters(codec="utf-8", exclude_characters="aeAE@*?")
 documents = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(innocent, max_size=12),
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(innocent, max_size=8), inner, max_size=4)
     ),
     max_leaves=12,
 )
@@ -539,7 +546,7 @@ def replaced(value: Any, secret: str) -> Any:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text(max_size=30) | documents.map(json.dumps))
+@given(st.text(innocent, max_size=30) | documents.map(json.dumps))
 def test_what_has_no_secret_is_the_identical_object(text: str) -> None:
     redactor = Redactor(KEY)
     redactor.learn("a-secret-that-is-nowhere-else")
@@ -682,7 +689,8 @@ def test_control_maps(redactor: Redactor) -> None:
     "unit",
     ["sk-", "sk-a1", "eyJ", "eyJaaaaaaaa.", "bearer ", "bearer a", "://", "://a:", "***", "a***a",
      "key a****", "key provided: ", "{", '{"', r"\"", '{"\\"', '"a":', '[{"authorization":"x"},',
-     "&key=", "?a", r"\u0041", r"\\u0041", "%41", "%25", "%5cu0041", "a-", "...", "0.1e"],
+     "&key=", "?a", r"\u0041", r"\\u0041", "%41", "%25", "%5cu0041", "a-", "...", "0.1e",
+     "12345678", "12345678,", ":12345678,"],
 )  # fmt: skip
 def test_hostile_text_ends(redactor: Redactor, unit: str) -> None:
     redactor.learn(SECRET)
