@@ -24,7 +24,7 @@ MAX_TYPES = 2000
 MAX_TYPE_LENGTH = 128
 OTHER = "…"
 """Stands for types that are too many or too long to be counted by name."""
-UNTYPED = ""
+UNTYPED = "(no type)"
 """Stands for text that is no JSON object with a "type"."""
 BINARY = "(binary)"
 """Stands for binary messages."""

@@ -74,7 +74,7 @@ class TapeWriter:
         fields = {
             "id": secrets.token_hex(8),
             "connection": "websocket",
-            "writer": f"rtproxy {__version__}",
+            "writer": {"name": "rtproxy", "version": __version__},
         } | dict(fields)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
