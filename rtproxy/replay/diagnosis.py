@@ -1,5 +1,6 @@
 """Finding the words for a mismatch: what was expected, what is nearest to it, what to do."""
 
+from collections.abc import Sequence
 from itertools import islice
 
 from rtproxy.realtime.audio import PCM16, parse_format
@@ -27,8 +28,17 @@ def place(step: ClientStep | ServerStep) -> Place:
     return Place(step.seq, step.t_ns, kind, value)
 
 
-def refused(progress: Progress, value: object, rules: Rules, ids: IdMap) -> Report:
-    """Why a received message stands for nothing that is expected now."""
+def refused(
+    progress: Progress,
+    value: object,
+    rules: Rules,
+    ids: IdMap,
+    reordered: Sequence[tuple[int, int]] = (),
+) -> Report:
+    """Why a received message stands for nothing that is expected now.
+
+    `reordered` are the events that were taken ahead of their place before.
+    """
     kind = type_of(value)
     nearest = _nearest(progress, value)
     if progress.script.realtime and is_servers(kind):
@@ -65,7 +75,7 @@ def refused(progress: Progress, value: object, rules: Rules, ids: IdMap) -> Repo
         expected,
         value,
         candidates=nearest,
-        advice=(_RECORD, _LENIENT),
+        advice=(*map(_suspicion, reordered[-1:]), _RECORD, _LENIENT),
     )
 
 
@@ -186,6 +196,13 @@ def _done(progress: Progress) -> list[ClientStep]:
     window = progress.window
     steps = progress.script.client[: window.first + window.size]
     return [one for one in steps if not window.is_open(one.index)][-_SEARCHED:]
+
+
+def _suspicion(reordered: tuple[int, int]) -> str:
+    taken, ahead_of = reordered
+    return (
+        f"See whether the event taken for #{taken}, ahead of #{ahead_of}, was already one too many."
+    )
 
 
 def _form(value: object) -> str:

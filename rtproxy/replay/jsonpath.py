@@ -47,7 +47,7 @@ def format_path(path: Path) -> str:
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
-        elif re.fullmatch(r"[^.\[\]'\"*$]+", step):
+        elif re.fullmatch(r"[\w-]+", step):
             text += f".{step}"
         else:
             text += f"[{step!r}]"

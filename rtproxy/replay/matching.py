@@ -3,7 +3,8 @@
 | a message of the client | exact | strict, lenient |
 |---|---|---|
 | key order, spacing, 1 or 1.0 | free | free |
-| event_id; an item's id where the client makes it | free, one for one | free, one for one |
+| `event_id` | free | free |
+| other ids that the client makes | free, one for one | free, one for one |
 | ids that the server made | must be equal | must be equal |
 | `metadata` of session, response or item | must be equal | free; echoes carry the new one |
 | `audio_end_ms` of conversation.item.truncate | must be equal | free |
@@ -15,7 +16,8 @@
 | binary, text that is not JSON | same bytes | same bytes |
 
 Lenient compares like strict; what differs is a warning and the replay goes on. "One for one"
-means that an id which stands for one recorded id cannot stand for another. A tape that is not
+means that an id which stands for one recorded id cannot stand for another. What a tool answers
+often differs from run to run: leave it out with the path `item.output`. A tape that is not
 of the Realtime protocol has no ids and no volatile fields: all its JSON must be equal by value.
 """
 
@@ -29,14 +31,14 @@ from typing import Any, Literal
 
 from rtproxy.replay.ids import IdMap, namespace
 from rtproxy.replay.jsonpath import Path, PathPattern, format_path
-from rtproxy.replay.message import parse_message
+from rtproxy.replay.message import parse_message, type_of
 from rtproxy.replay.script import ClientStep, Script
 
 Mode = Literal["exact", "strict", "lenient"]
 CustomMatcher = Callable[[Any, Any], bool | None]
 """(recorded, received) → True: same, False: different, None: compare as usual.
 
-Both are parsed JSON, or str or bytes where a message is not JSON.
+Both are parsed JSON of one `type`, or str or bytes where a message is not JSON.
 """
 
 
@@ -116,7 +118,7 @@ def compare(script: Script, step: ClientStep, value: Any, rules: Rules, ids: IdM
     `value` is parsed JSON, or the message itself where it is not JSON.
     """
     result = Comparison(step)
-    for matcher in rules.matchers:
+    for matcher in rules.matchers if type_of(value) == step.type else ():
         verdict = matcher(step.value, value)
         if verdict is not None:
             if not verdict:
@@ -156,13 +158,14 @@ class _Walk:
 
     def id(self, space: str, recorded: Any, received: Any, path: Path) -> None:
         """Compare two ids, or an id and its absence (null or no member)."""
+        if space == "event:":
+            if recorded:
+                self.result.bindings[space + recorded] = received or None
+            return
         if path == ("item", "id") and not recorded and self.result.step.adopts:
             recorded = self.result.step.adopts.removeprefix(space)
         if not recorded or not received:
-            chosen = path in (("event_id",), ("item", "id"))  # the client need not give one
-            if chosen and recorded and space == "event:":
-                self.result.bindings[space + recorded] = None
-            if not chosen and (recorded or received):
+            if path != ("item", "id") and (recorded or received):  # which a client need not give
                 self.differ(path, recorded, received)
             return
         name = space + recorded

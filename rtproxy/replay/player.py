@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from math import inf
 
-from rtproxy.realtime.audio import base64_size, decode_base64
+from rtproxy.realtime.audio import decode_base64
 from rtproxy.realtime.dialect import canonical
 from rtproxy.replay import diagnosis
 from rtproxy.replay.action import Action, Close, Eof, Fail, Ping, Reset, Send, Warn
 from rtproxy.replay.fault import Faults, Timed
 from rtproxy.replay.ids import IdMap
 from rtproxy.replay.matching import Comparison, CustomMatcher, Mode, Rules, compare
-from rtproxy.replay.message import APPENDS, COMMIT, appended_audio, parse_message, peek
+from rtproxy.replay.message import APPENDS, COMMIT, appended_audio, audio_size, parse_message, peek
 from rtproxy.replay.outcome import Outcome
 from rtproxy.replay.pacing import Pacer
 from rtproxy.replay.progress import Progress
@@ -162,8 +162,9 @@ class Player:
             comparison = compare(self.script, step, value, self._rules, self._ids)
             if comparison.equal:
                 return self._accept(comparison, value, now)
-        report = diagnosis.refused(self._progress, value, self._rules, self._ids)
-        actions = self._object(report)
+        actions = self._object(
+            diagnosis.refused(self._progress, value, self._rules, self._ids, self._reordered)
+        )
         if self._rules.mode == "lenient":
             closest = diagnosis.closest(self._progress, value, self._rules, self._ids)
             if closest is not None:
@@ -173,7 +174,7 @@ class Player:
     def _hear(self, message: str, audio: str, now: float) -> list[Action]:
         """Take appended audio: by amount, and under exact matching by its bytes."""
         progress = self._progress
-        size = base64_size(audio)
+        size = audio_size(audio)
         if progress.heard < progress.recorded:
             self._moved_at = now
         if self._rules.mode == "exact":

@@ -103,7 +103,7 @@ class Report:
             ("try", list(self.advice)),
         ):
             lines += _rows(title, rows, width)
-        return "\n".join(lines)
+        return "\n".join(map(_visible, lines))
 
     def to_error_event(self, event_id: str = "event_rtproxy_mismatch") -> str:
         """The report as an `error` event of the Realtime protocol, for the client to log."""
@@ -130,6 +130,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     return value
+
+
+def _visible(line: str) -> str:
+    """A line that changes nothing on a terminal but the place where it stands."""
+    if line.isprintable():
+        return line
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 
 def _difference_json(one: Difference) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from rtproxy.realtime.audio import base64_size, decode_base64
+from rtproxy.realtime.audio import decode_base64
 from rtproxy.replay.ids import Echo, Origins
 from rtproxy.replay.message import (
     APPENDS,
@@ -24,6 +24,7 @@ from rtproxy.replay.message import (
     COMMIT,
     REALTIME_EVENTS,
     appended_audio,
+    audio_size,
     parse_message,
     peek,
     type_of,
@@ -192,7 +193,7 @@ class _Reading:
             audio = appended_audio(event.payload)
             if audio is not None:
                 self.realtime = True
-                size = base64_size(audio)
+                size = audio_size(audio)
                 segment = len(self.segments) - 1
                 self.segments[-1] += size
                 self.appends.append(Append(event.seq, event.t_ns, event.payload, segment, size))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rtproxy.tape.record import FROM_SERVER, Control, Event, Header, Record
+from tests.captures import CAPTURES
 
-CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
 captured = pytest.mark.parametrize(
     "capture",
     [pytest.param(path, id=path.stem) for path in sorted(CAPTURES.glob("*.jsonl"))]
