@@ -97,6 +97,8 @@ def _plain(value: Any, depth: int = 0) -> Any:
             return {well_formed(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
         case list() | tuple() if depth < 64:
             return [_plain(inner, depth + 1) for inner in value]
-        case bool() | int() | float() | None:
+        case float() | None:
             return value
-    return str(type(value).__name__)
+        case int() if -(2**63) <= value < 2**64:
+            return value
+    return type(value).__name__

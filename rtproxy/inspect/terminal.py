@@ -19,6 +19,7 @@ from rich.style import Style
 from rtproxy.inspect.escape import visible
 from rtproxy.inspect.listing import DAMAGE, Row
 from rtproxy.inspect.overview import Overview, size
+from rtproxy.realtime.phrase import short
 
 LABEL = Style(dim=True)
 QUIET = Style(dim=True)
@@ -51,6 +52,7 @@ TROUBLES = {
 }
 STATES = {"sealed": PLAIN, "live": CLIENT, "crashed": PAUSE, "damaged": TROUBLE}
 
+MAX_TYPE = 200
 LONG_PAUSE_NS = 500_000_000
 MIN_WIDTH = 60
 BYTES_FROM = 100
@@ -111,7 +113,7 @@ def shorten(name: str, width: int) -> str:
     if cell_len(name) <= width:
         return name
     for at, char in enumerate(name):
-        if char in "._" and cell_len(name) - at <= width:
+        if char in "._" and cell_len(name[at:]) <= width:
             return f"…{name[at + 1 :]}"
     return cut(name, width)
 
@@ -149,7 +151,7 @@ class Terminal:
         """The header, a blank line, the table."""
         columns = columns_for(overview, self._width, fold)
         for label, text in overview.lines(self._zone):
-            yield self._header_line(label, visible(text), overview)
+            yield self._header_line(visible(label), visible(text), overview)
         yield ""
         yield self._paint(LABEL, _headings(columns))
         for row in rows:
@@ -157,7 +159,7 @@ class Terminal:
 
     def _header_line(self, label: str, text: str, overview: Overview) -> str:
         if self._width is not None:
-            text = cut(text, max(self._width, MIN_WIDTH) - 11)
+            label, text = cut(label, 10), cut(text, max(self._width, MIN_WIDTH) - 11)
         style = PLAIN
         if label == "tape":
             style = Style(bold=True) + STATES[overview.state]
@@ -169,7 +171,7 @@ class Terminal:
         paused = row.gap_ns is not None and row.gap_ns >= LONG_PAUSE_NS
         times = f" ×{row.count}" if row.count > 1 else ""
         room = columns.type - len(times)
-        named = visible(row.type)
+        named = visible(short(row.type, MAX_TYPE))
         named = shorten(named, room) if columns.total is not None else named
         label = fit(f"{named}{times}", max(columns.type, cell_len(named) + len(times)))
         parts = [
