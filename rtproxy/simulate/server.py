@@ -26,7 +26,7 @@ from rtproxy.errors import ListenError
 from rtproxy.realtime.audio import PCM16
 from rtproxy.simulate.chance import Chance
 from rtproxy.simulate.invalid_request import InvalidRequest, wrong_type
-from rtproxy.simulate.outlet import Action, Reset, Send
+from rtproxy.simulate.outlet import Action, Close, Reset, Send
 from rtproxy.simulate.plan import rehearse
 from rtproxy.simulate.scenario import Refuse, Scenario
 from rtproxy.simulate.secret import create_client_secret, create_session, error_body
@@ -55,7 +55,7 @@ class SimulatedServer:
         self._connections = 0
         self._refused = 0
         self._requests = 0
-        self._live: set[web.WebSocketResponse] = set()
+        self._live: set[Connection] = set()
         self._secrets: dict[str, Mapping[str, Any]] = {}
         self._runner: web.AppRunner | None = None
 
@@ -124,9 +124,7 @@ class SimulatedServer:
         response.headers[ORIGIN_HEADER] = self.origin
 
     async def _hang_up(self, _app: web.Application) -> None:
-        for websocket in list(self._live):
-            with suppress(ConnectionError):
-                await websocket.close(code=1001, message=b"the server is going away")
+        await asyncio.gather(*(connection.hang_up() for connection in self._live))
 
     async def _serve_session(self, request: web.Request) -> web.StreamResponse:
         refuse = self._refusal()
@@ -149,11 +147,11 @@ class SimulatedServer:
         await websocket.prepare(request)
         session, refuse = self._session(request, refuse)
         connection = Connection(websocket, request, session, options.ping_every_ms)
-        self._live.add(websocket)
+        self._live.add(connection)
         try:
             await connection.run(session.refuse(refuse, key_of(request)) if refuse else None)
         finally:
-            self._live.discard(websocket)
+            self._live.discard(connection)
         return websocket
 
     def _session(
@@ -239,22 +237,31 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._outbox: asyncio.Queue[Action | bytes] = asyncio.Queue()
         self._pings = 0
+        self._ended = asyncio.Event()
 
     async def run(self, instead: list[Action] | None = None) -> None:
         """Serve until either side has closed; with `instead`, do only that."""
-        writer = asyncio.create_task(self._write())
+        self._put(self._session.start(self._now()) if instead is None else instead)
+        if instead is None and self._ping_every_ms:
+            self._loop.call_later(self._ping_every_ms / 1000, self._ping)
+        reader = asyncio.create_task(self._read())
+        writer = asyncio.create_task(self._write(reader))
         try:
-            self._put(self._session.start(self._now()) if instead is None else instead)
-            if instead is None and self._ping_every_ms:
-                self._loop.call_later(self._ping_every_ms / 1000, self._ping)
-            async for message in self._websocket:
-                if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
-                    self._put(self._session.receive(message.data, self._now()))
+            await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            if reader.cancelled():
+                await writer  # it is closing the connection
         finally:
             if self._timer:
                 self._timer.cancel()
+            reader.cancel()
             writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            await asyncio.gather(reader, writer, return_exceptions=True)
+            self._ended.set()
+
+    async def hang_up(self) -> None:
+        """Close from the server's side, and wait for the end."""
+        self._outbox.put_nowait(Close(self._now(), 1001, "the server is going away"))
+        await self._ended.wait()
 
     def _now(self) -> float:
         return (self._loop.time() - self._start) * 1000
@@ -278,20 +285,29 @@ class Connection:
             self._outbox.put_nowait(struct.pack(">I", self._pings))
             self._loop.call_later(self._ping_every_ms / 1000, self._ping)
 
-    async def _write(self) -> None:
-        while True:
-            action = await self._outbox.get()
-            try:
+    async def _read(self) -> None:
+        async for message in self._websocket:
+            if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+                self._put(self._session.receive(message.data, self._now()))
+
+    async def _write(self, reader: "asyncio.Task[None]") -> None:
+        """Carry out actions in order, until one of them ends the connection."""
+        with suppress(ConnectionError):
+            while True:
+                action = await self._outbox.get()
                 if isinstance(action, bytes):
                     await self._websocket.ping(action)
                 elif isinstance(action, Send):
                     await self._websocket.send_str(orjson.dumps(action.event).decode())
                 elif isinstance(action, Reset):
                     self._reset()
+                    return
                 else:
+                    # aiohttp waits for the client's CLOSE only if nobody else is reading.
+                    reader.cancel()
+                    await asyncio.gather(reader, return_exceptions=True)
                     await self._websocket.close(code=action.code, message=action.reason.encode())
-            except ConnectionError:
-                return
+                    return
 
     def _reset(self) -> None:
         """Drop the TCP connection so that the other side sees a reset, not an end."""

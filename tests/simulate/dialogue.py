@@ -35,8 +35,8 @@ class Dialogue:
         self.actions += self.session.advance(self.now)
         return self
 
-    def send(self, type_: str, **fields: Any) -> "Dialogue":
-        self.actions += self.session.receive({"type": type_, **fields}, self.now)
+    def send(self, type: str, **fields: Any) -> "Dialogue":
+        self.actions += self.session.receive({"type": type, **fields}, self.now)
         return self
 
     def append(self, samples: NDArray[np.int16], audio: AudioFormat = PCM16) -> "Dialogue":
