@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 DEPTH = 3
@@ -145,6 +146,7 @@ _JSON_UNIT = re.compile(
 _CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 
 
+@lru_cache(4096)  # most texts repeat a few: \n, \", the accented letters of one language
 def _json_undo(run: str) -> str:
     return _SHORT.get(run) or str(json.loads(f'"{run}"'))
 
@@ -153,6 +155,7 @@ def _json_units(run: str) -> Iterator[int]:
     return (len(unit) for unit in _JSON_UNIT.findall(run))
 
 
+@lru_cache(4096)
 def _percent_undo(run: str) -> str:
     return bytes.fromhex(run.replace("%", "")).decode("utf-8", "surrogateescape")
 

@@ -166,15 +166,21 @@ class Redactor:
             return (text.encode("utf-8"), True) if changed else (payload, False)
         except UnicodeDecodeError:
             pass
+        return self._opaque(payload)
+
+    def _opaque(self, payload: bytes) -> tuple[bytes, bool]:
+        """Bytes that are no text: known values and shapes, as they stand."""
         # Latin-1 maps every byte to one character and back, but leaves secrets beyond ASCII torn.
         rest = payload
         for value, secret in self._learned.items():
             if not value.isascii():
                 needle = value.encode("utf-8", "surrogatepass")
                 rest = rest.replace(needle, self.placeholder(secret).encode())
-        text, changed = redact(rest.decode("latin-1"))
-        if changed:
-            return text.encode("latin-1"), True
+        text = rest.decode("latin-1")
+        matches = self._matches(text, Reading(text)) if self._patterns else []
+        spans = [*self._values(text), *by_shape(text), *matches]
+        if spans:
+            return self._cut(text, spans).encode("latin-1"), True
         return (payload, False) if rest == payload else (rest, True)
 
     def _is_suspect(self, text: str) -> bool:
@@ -248,14 +254,16 @@ class Redactor:
             for span in (*places, *values, *shapes)
             if span.start < span.end and not _PLACEHOLDER.fullmatch(span.secret)
         ]
-        if not spans:
-            return text, False
+        return (self._cut(text, spans), True) if spans else (text, False)
+
+    def _cut(self, text: str, spans: Sequence[Span]) -> str:
+        """The text with a placeholder in place of each span."""
         parts, at = [], 0
         for span in _merge(spans):
             mark = self.placeholder(span.secret)
             parts += [text[at : span.start], f'"{mark}"' if span.bare else mark]
             at = span.end
-        return "".join((*parts, text[at:])), True
+        return "".join((*parts, text[at:]))
 
     def _values(self, text: str) -> Iterator[Span]:
         for value, secret in self._learned.items():
