@@ -1,8 +1,14 @@
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import get_args, get_type_hints
+
 import pytest
 
 from rtproxy.errors import ScenarioError
 from rtproxy.simulate.library import built_in, load
-from rtproxy.simulate.scenario import Delay, FunctionCall, Gap, Scenario
+from rtproxy.simulate.scenario import Delay, Delays, FunctionCall, Gap, Scenario
+from rtproxy.simulate.table import key_of
 
 WHOLE = """
 name = "everything"
@@ -116,3 +122,33 @@ def test_files_that_cannot_be_read_are_a_sentence(tmp_path_factory: pytest.TempP
         load(str(folder / "binary.toml"))
     with pytest.raises(ScenarioError, match="Is a directory"):
         load(str(folder))
+
+
+class TestDocumentation:
+    TEXT = (Path(__file__).parents[2] / "docs/simulate.md").read_text("utf-8")
+
+    def test_its_examples_are_scenarios(self) -> None:
+        examples = re.findall(r"```toml\n(.*?)```", self.TEXT, re.DOTALL)
+        assert len(examples) == 2
+        for example in examples:
+            parse(re.sub(r"^# (?=[a-z_]+ = )", "", example, flags=re.MULTILINE))
+
+    def test_its_defaults_are_the_defaults(self) -> None:
+        for name in fields(Delays):
+            written = re.search(rf"^{name.name} = (\d+) ", self.TEXT, re.MULTILINE)
+            assert written, name.name
+            assert Delay(float(written[1])) == getattr(Delays(), name.name)
+
+    def test_every_key_is_in_it(self) -> None:
+        seen: list[type] = [Scenario]
+        for kind in seen:
+            for entry in fields(kind):
+                assert re.search(rf"\b{key_of(entry)}\b", self.TEXT), (kind, entry.name)
+            for hint in get_type_hints(kind).values():
+                inner = [hint, *get_args(hint)]
+                seen += [a for a in inner if is_dataclass(a) and a not in seen]  # type: ignore[misc]
+
+    def test_every_built_in_scenario_is_in_it(self) -> None:
+        assert set(re.findall(r"^\| `([a-z0-9][a-z0-9-]*)` \|", self.TEXT, re.MULTILINE)) == set(
+            built_in()
+        )
