@@ -18,20 +18,6 @@ from typing import Protocol
 
 from rtproxy.errors import FilterError
 
-HELP = """\
-Terms are combined by blanks (all must hold) and by commas or | (any may hold, binds closer);
-! or not in front turns a group around, and parentheses group.
-
-  response.*  error  speech_started      the event's type: a glob, or whole dotted parts of it
-  client  server  >  <                   who sent it
-  t>2.5  t<800ms  2s..5s  1m30s..        when, from the tape's start
-  #120  #100..200  seq>100               which, by number
-  "some words"  text:word                text in it, whatever its case (audio is left out)
-
-Beta and GA names are both understood. What is no event is called rtproxy.close, rtproxy.ping,
-rtproxy.text, rtproxy.binary and so on.
-"""
-
 
 class Subject(Protocol):
     """What a filter looks at."""
