@@ -1,6 +1,8 @@
 """The proxy as a process: killed, out of disk, out of breath, stopped."""
 
 import asyncio
+import base64
+import random
 import resource
 import signal
 import socket
@@ -127,8 +129,9 @@ GIGABYTE = 1_000_000_000
 @pytest.mark.parametrize("slow", ["client", "server"])
 async def test_a_slow_reader_does_not_fill_memory(tmp_path: Path, slow: str) -> None:
     """1 GB is pushed as fast as it goes at a reader who pauses again and again."""
-    payload = bytes(range(256)) * 256
-    frame = encode_frame(Opcode.BINARY, payload, mask=None if slow == "client" else MASK)
+    audio = base64.b64encode(random.Random(1).randbytes(48_000)).decode()
+    event = f'{{"type":"response.output_audio.delta","response_id":"resp_1","delta":"{audio}"}}'
+    frame = encode_frame(Opcode.TEXT, event.encode(), mask=None if slow == "client" else MASK)
     count = GIGABYTE // len(frame) + 1
     burst = frame * 16
     stalls = [n * GIGABYTE // 8 for n in range(8)]
