@@ -23,6 +23,7 @@ SHELLS = {
     "inspect.terminal",
     "pytest_plugin",
     "simulate.caller",
+    "simulate.connection",
     "simulate.library",
     "simulate.server",
     "tape.library",

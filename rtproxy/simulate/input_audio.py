@@ -13,6 +13,7 @@ from rtproxy.simulate.outlet import Outlet
 from rtproxy.simulate.responses import Responses
 from rtproxy.simulate.scenario import Scenario
 from rtproxy.simulate.settings import Settings
+from rtproxy.simulate.timeline import Entry
 from rtproxy.simulate.transcription import Transcriber
 from rtproxy.simulate.vad import Change, Detector
 
@@ -52,6 +53,7 @@ class InputAudio:
         self._speech_from_ms = 0.0
         self._taken_ms = 0.0  # audio before this belongs to earlier turns
         self._busy_until_ms = 0.0  # the turn before this one is announced first
+        self._patience: Entry | None = None
 
     @property
     def clock_ms(self) -> float:
@@ -134,6 +136,32 @@ class InputAudio:
         stop = partial(self._stop_false_speech, self._speech_item, start_ms + lasts_ms)
         timeline.after(lasts_ms, stop)
 
+    def expect_speech(self, playing_ms: float) -> None:
+        """The assistant's words play for so long; then `idle_timeout_ms` begins to run."""
+        if self._patience:
+            self._patience.cancel()
+        found = (self._settings and self._settings.turn_detection) or {}
+        timeout_ms = found.get("idle_timeout_ms")
+        if timeout_ms is not None:
+            act = partial(self._lose_patience, timeout_ms)
+            self._patience = self._outlet.timeline.after(playing_ms + timeout_ms, act)
+
+    def _lose_patience(self, timeout_ms: int) -> None:
+        """Nobody spoke: the silence is committed, and the model speaks again."""
+        if self._speech_item is not None or self._responses.active or not self._detects:
+            return
+        assert self._settings is not None
+        item_id = self._outlet.chance.id("item")
+        start_ms = max(self._taken_ms, self.clock_ms - timeout_ms, 0.0)
+        self._outlet.send(
+            "input_audio_buffer.timeout_triggered",
+            audio_start_ms=round(start_ms),
+            audio_end_ms=round(self.clock_ms),
+            item_id=item_id,
+        )
+        self._make_item(item_id, start_ms, self.clock_ms)
+        self._responses.create(self._settings)
+
     def _stop_false_speech(self, item_id: str | None, end_ms: float) -> None:
         if item_id is not None and self._speech_item == item_id:
             end_ms = min(
@@ -177,6 +205,8 @@ class InputAudio:
     def _start_speech(self, from_ms: float) -> None:
         if self._speech_item is not None:
             return  # a false start is still being heard: this is its speech
+        if self._patience:
+            self._patience.cancel()
         self._speech_item = self._outlet.chance.id("item")
         self._speech_from_ms = from_ms
         self._outlet.send(

@@ -42,6 +42,8 @@ class Responses:
         self._cached_tokens = 0
         self.on_false_speech: Callable[[float], None] | None = None
         """Called when the scenario deceives the detector, with how long it does in ms."""
+        self.on_spoken: Callable[[float], None] | None = None
+        """Called when the assistant has said something, with how long that plays in ms."""
         self.has_spoken = False
 
     @property
@@ -203,6 +205,9 @@ class Responses:
         timeline = self._outlet.timeline
         if response.usage:
             self._budget.spend(response.usage["total_tokens"], timeline.now)
+        spoken_ms = sum(item.audio_ms for item in response.items)
+        if spoken_ms and response.conversation is not None and self.on_spoken:
+            self.on_spoken(spoken_ms)
         delay = self._outlet.draw("rate_limits", self._scenario.delays.rate_limits)
         report = self._budget.report(timeline.now)
         timeline.after(delay, partial(self._outlet.send, "rate_limits.updated", rate_limits=report))

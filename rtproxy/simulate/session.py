@@ -10,11 +10,12 @@ Time is milliseconds since the connection was made. The same scenario, seed and 
 the same times give the same actions, down to the ids.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
+
+import orjson
 
 from rtproxy.simulate import checks
 from rtproxy.simulate.chance import Chance
@@ -84,6 +85,7 @@ class Session:
         )
         self._input.configure(self._settings)
         self._responses.on_false_speech = self._input.hear_nothing
+        self._responses.on_spoken = self._input.expect_speech
         self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "session.update": self._update,
             "transcription_session.update": self._update,
@@ -293,8 +295,8 @@ def parse(message: Mapping[str, Any] | str | bytes) -> Mapping[str, Any]:
     if isinstance(message, bytes):
         raise InvalidRequest("invalid_event", "Binary messages are not supported: send JSON text.")
     try:
-        event = json.loads(message)
-    except (ValueError, RecursionError) as error:
+        event = orjson.loads(message)
+    except orjson.JSONDecodeError as error:
         text = "The message is not JSON"
         raise InvalidRequest("invalid_json", f"{text}: {error}.") from None
     if not isinstance(event, dict):

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rtproxy.realtime.audio import G711_ALAW, G711_ULAW, PCM16, AudioFormat, resample
+from rtproxy.realtime.dialect import BETA_CLIENT_EVENTS, GA_CLIENT_EVENTS
 from rtproxy.simulate.library import load
 from rtproxy.simulate.outlet import Close, Reset
 from rtproxy.simulate.vad import HANGOVER_MS
@@ -499,6 +502,27 @@ class TestTurns:
         assert statuses == ["cancelled", "completed"]
 
 
+class TestIdleTimeout:
+    def talk(self) -> Dialogue:
+        talk = Dialogue('[[reply]]\ntext = "Well?"\naudio_ms = 1000\nrepeat = true')
+        detection = {"type": "server_vad", "idle_timeout_ms": 5000}
+        talk.send("session.update", **update_input(turn_detection=detection)).wait(100)
+        return talk.send("response.create").wait(1_000)
+
+    def test_the_model_speaks_again_when_nobody_does(self) -> None:
+        talk = self.talk().stream(silence(6_500)).wait(1)
+        done = talk.at("response.done")
+        assert talk.at("input_audio_buffer.timeout_triggered") == done + 1_000 + 5_000
+        event = talk.last("input_audio_buffer.timeout_triggered")
+        assert event["audio_end_ms"] - event["audio_start_ms"] == pytest.approx(5_000, abs=20)
+        assert talk.last("input_audio_buffer.committed")["item_id"] == event["item_id"]
+        assert len(talk.of("response.created")) == 2
+
+    def test_it_waits_for_who_speaks(self) -> None:
+        talk = self.talk().stream(TURN).wait(5_000)
+        assert not talk.of("input_audio_buffer.timeout_triggered")
+
+
 class TestManualInput:
     def talk(self) -> Dialogue:
         talk = Dialogue(ONE_REPLY)
@@ -936,6 +960,50 @@ class TestProtocolErrors:
         talk.actions += talk.session.receive('{"type": "no.such", "event_id": "mine"}', 1)
         assert talk.error["event_id"] == "mine"
         assert talk.error["param"] == "type"
+
+
+FIELDS = [
+    "type", "id", "role", "content", "text", "call_id", "output", "audio", "input", "format",
+    "rate", "transcription", "turn_detection", "model", "voice", "tools", "tool_choice", "item",
+    "session", "response", "item_id", "previous_item_id", "content_index", "audio_end_ms",
+    "conversation", "metadata", "output_modalities", "modalities", "instructions", "event_id",
+]  # fmt: skip
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["", "root", "none", "message", "user", "input_text", "item_1", "auto"])
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+CLIENT = sorted(GA_CLIENT_EVENTS | BETA_CLIENT_EVENTS | {"transcription_session.update"})
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    events=st.lists(
+        st.tuples(
+            st.sampled_from(CLIENT), st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4)
+        ),
+        max_size=6,
+    ),
+    dialect=st.sampled_from(["ga", "beta"]),
+)
+def test_no_client_event_breaks_a_session(
+    events: list[tuple[str, dict[str, Any]]], dialect: str
+) -> None:
+    talk = Dialogue(dialect=dialect)
+    for kind, fields in events:
+        fields.pop("type", None)
+        talk.send(kind, **fields).wait(50)
+    talk.wait(5_000)
+    assert len(json.dumps(talk.events)) > 0
+    assert not any(isinstance(action, Close | Reset) for action in talk.actions)
 
 
 class TestEndings:

@@ -102,7 +102,15 @@ def every_kind_of_event(dialect: str) -> list[Event]:
         listening.send("transcription_session.update", session=TRANSCRIBED[dialect])
     else:
         listening.send("session.update", session={"type": "transcription"})
-    return events + talk.events + listening.wait().events
+    idle = Dialogue(dialect=dialect)
+    if dialect == "ga":
+        detection = {"type": "server_vad", "idle_timeout_ms": 5000}
+        idle.send(
+            "session.update",
+            session={"type": "realtime", "audio": {"input": {"turn_detection": detection}}},
+        )
+        idle.wait(100).send("response.create").wait()
+    return events + talk.events + listening.wait().events + idle.events
 
 
 @pytest.fixture(scope="module", params=["ga", "beta"])
@@ -129,6 +137,7 @@ def test_the_sessions_above_have_every_event_of_a_dialect(
         known = GA_SERVER_EVENTS - not_over_websocket - GA_ONLY_SERVER_EVENTS
         known = known - {"conversation.created", "conversation.item.created"}
         known |= {"conversation.item.added", "conversation.item.done"}
+        known |= {"input_audio_buffer.timeout_triggered"}
     else:
         known = (BETA_SERVER_EVENTS | LATE_BETA_SERVER_EVENTS) - not_over_websocket
         known |= UNTYPED
