@@ -7,7 +7,7 @@ from rtproxy.realtime.audio import PCM16, parse_format
 from rtproxy.realtime.dialect import session_field
 from rtproxy.replay.ids import IdMap
 from rtproxy.replay.matching import ABSENT, Comparison, Difference, Rules, compare, similarity
-from rtproxy.replay.message import is_servers, parse_message, type_of
+from rtproxy.replay.message import COMMIT, is_servers, parse_message, type_of
 from rtproxy.replay.progress import Progress
 from rtproxy.replay.report import Candidate, Place, Report
 from rtproxy.replay.script import ClientStep, Script, ServerStep
@@ -15,6 +15,8 @@ from rtproxy.replay.script import ClientStep, Script, ServerStep
 _NEAREST = 3
 _SEARCHED = 200
 """Steps looked at for the nearest, open and done each."""
+_ALMOST = 0.9
+"""Similarity from which on a message is taken for a spoilt one of those still to come."""
 _RECORD = "Record the tape again, if the client was changed on purpose (rtproxy record)."
 _LENIENT = "Use --match lenient to be warned and go on."
 _WAIT = "Give the client longer with --stall, if it is only slow."
@@ -48,7 +50,13 @@ def refused(
             received=value,
             advice=("Connect a client here; the tape is the server (rtproxy drive is a client).",),
         )
-    twin = _twin(progress, value, rules, ids)
+    again = any(one for one in _done(progress) if _same(progress, one, value, rules))
+    later = next((one for one in _open(progress) if _same(progress, one, value, rules)), None)
+    if later is not None and later.index != progress.window.first and not again:
+        return _skipped(progress, later, value)
+    twin = closest(progress, value, rules, ids)
+    if again and twin is not None and similarity(twin.step.value, value) < _ALMOST:
+        twin = None  # one more of what has been matched, rather than another thing spoilt
     if twin is not None and twin.differences:
         paths = ", ".join(one.path for one in twin.differences[:3])
         return Report(
@@ -156,40 +164,58 @@ def closest(progress: Progress, value: object, rules: Rules, ids: IdMap) -> Comp
     return compare(progress.script, step, value, rules, ids)
 
 
-def _twin(progress: Progress, value: object, rules: Rules, ids: IdMap) -> Comparison | None:
-    """The closest step, unless the message has been matched before and is now one too many."""
-    twin = closest(progress, value, rules, ids)
-    if twin is None or rules.mode == "exact":
-        return twin
-    done = (one for one in _done(progress) if one.type == type_of(value))
-    if any(one.value == value for one in done) and similarity(twin.step.value, value) < 0.9:
-        return None
-    return twin
+def _skipped(progress: Progress, later: ClientStep, value: object) -> Report:
+    """The message is on the tape, but only after another that has not come."""
+    missing = next(progress.window.open_steps())
+    name, kind = (one.type or "a message" for one in (missing, later))
+    return Report(
+        "missing",
+        f"{name} (#{missing.seq}) has not come, but {kind} (#{later.seq}) has, which rests on it.",
+        place(missing),
+        value,
+        waiting=(place(missing),),
+        advice=("Send the events in the order of the tape.", _RECORD, _LENIENT),
+    )
+
+
+def _same(progress: Progress, step: ClientStep, value: object, rules: Rules) -> bool:
+    """True if the message is that of `step`, whatever the ids in it are bound to."""
+    return step.type == type_of(value) and compare(
+        progress.script, step, value, rules, IdMap()
+    ).equal  # fmt: skip
 
 
 def _expected(progress: Progress) -> Place | None:
     """What the tape waits for now: a client event, or audio."""
-    step = progress.next
-    if step is not None and step.after <= progress.window.first and not progress.is_heard(step):
-        for append in progress.script.appends:
-            if append.segment == step.segment:
-                wanted, heard = (_amount(progress.script, n) for n in (step.audio, progress.heard))
-                note = f"{wanted} of audio, of which {heard} has come"
-                return Place(append.seq, append.t_ns, "input_audio_buffer.append", note)
     first = next(progress.window.open_steps(), None)
+    step = progress.next
+    wanted = 0
+    if first is not None and first.type == COMMIT:
+        wanted = progress.recorded
+    elif step is not None and step.after <= progress.window.first and not progress.is_heard(step):
+        wanted = step.audio
+    if progress.heard < wanted:
+        for append in progress.script.appends:
+            if append.segment == progress.segment:
+                whole, heard = (_amount(progress.script, n) for n in (wanted, progress.heard))
+                note = f"{whole} of audio, of which {heard} has come"
+                return Place(append.seq, append.t_ns, type_of(parse_message(append.payload)), note)
     return place(first) if first else None
 
 
 def _nearest(progress: Progress, value: object) -> tuple[Candidate, ...]:
     """The recorded events most like `value`, those already matched among them."""
-    open_steps = islice(progress.window.open_steps(), _SEARCHED)
     found = [
         Candidate(place(step), similarity(step.value, value), done)
-        for steps, done in ((open_steps, False), (_done(progress), True))
+        for steps, done in ((_open(progress), False), (_done(progress), True))
         for step in steps
     ]
     found.sort(key=lambda one: (-one.score, one.done, one.place.seq))
     return tuple(one for one in found[:_NEAREST] if one.score > 0.3)
+
+
+def _open(progress: Progress) -> list[ClientStep]:
+    return list(islice(progress.window.open_steps(), _SEARCHED))
 
 
 def _done(progress: Progress) -> list[ClientStep]:
@@ -216,7 +242,9 @@ def _amount(script: Script, size: int) -> str:
     audio_format = PCM16
     for step in script.server:
         if step.type in ("session.created", "session.updated"):
-            session = parse_message(step.payload).get("session")
-            named = session_field(session, "input_audio_format") if session else None
-            audio_format = parse_format(named) or audio_format
+            event = parse_message(step.payload)
+            session = event.get("session") if isinstance(event, dict) else None
+            if isinstance(session, dict):
+                named = session_field(session, "input_audio_format")
+                audio_format = parse_format(named) or audio_format
     return f"{audio_format.duration_ms(size) / 1000:.2f} s"

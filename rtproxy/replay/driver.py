@@ -48,7 +48,7 @@ class Driver:
         """Moment → when it came."""
         self._lenient = match == "lenient"
         self._waived = -1
-        """Index of the last cue that no longer waits."""
+        """Index of the cue that waits no longer, though something is missing."""
         self._speed = speed
         self._stall_s = stall_s
         self._started = False
@@ -77,7 +77,7 @@ class Driver:
         if not self._started:
             return -inf
         cue = self._cues[self._index]
-        return self._moved_at + self._stall_s if self._missing(cue) else self._due(cue)
+        return self._moved_at + self._stall_s if self._awaited() else self._due(cue)
 
     def receive(self, message: str | bytes, now: float) -> list[Action]:
         """Take one message of the server."""
@@ -102,7 +102,7 @@ class Driver:
         actions: list[Action] = []
         while not self._over:
             cue = self._cues[self._index]
-            if self._missing(cue):
+            if self._awaited():
                 if now >= self._moved_at + self._stall_s:
                     actions += self._stall(cue, now)
                     continue
@@ -138,10 +138,12 @@ class Driver:
             self._started = True
             self._last_due = self._moved_at = now
 
+    def _awaited(self) -> tuple[Place, ...]:
+        """What the next cue waits for and has not come."""
+        return () if self._index == self._waived else self._missing(self._cues[self._index])
+
     def _missing(self, cue: Cue) -> tuple[Place, ...]:
-        """What `cue` waits for and has not come."""
-        if self._index <= self._waived:
-            return ()
+        """The server's moments that `cue` rests on and that have not come."""
         moments = [one.place for one in cue.waits if one.key not in self._came]
         known = self._namer.id_of
         ids = [cue.place for one in cue.references if one.name not in known]
@@ -177,9 +179,9 @@ class Driver:
         )
 
     def _stall(self, cue: Cue, now: float) -> list[Action]:
-        missing = self._missing(cue)
+        missing = self._awaited()
         what = ", ".join(f"{one.type} (#{one.seq})" for one in missing[:3])
-        if missing[0] is cue.place:
+        if missing[0] is cue.place:  # all moments have come, but the new run lacks an id
             what = ", ".join(one.name for one in cue.references)
         doing = f"{cue.place.type} (#{cue.place.seq})"
         report = Report(

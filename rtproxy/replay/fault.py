@@ -110,7 +110,7 @@ class Bandwidth:
     """When the line has carried all that came before."""
 
     def push(self, timed: Timed) -> list[Timed]:
-        size = len(timed.action.payload) if isinstance(timed.action, Send) else 0
+        size = _size(timed.action.payload) if isinstance(timed.action, Send) else 0
         self.free = max(self.free, timed.due) + size / self.bytes_per_second
         return [replace(timed, due=self.free)]
 
@@ -150,6 +150,11 @@ class Reorder:
             self.held = timed
             return []
         return [timed]
+
+    def release(self, due: float) -> list[Timed]:
+        """Let go of what is held: what should have passed it was taken out by another fault."""
+        held, self.held = self.held, None
+        return [] if held is None else [replace(held, due=due)]
 
 
 @dataclass(slots=True)
@@ -195,6 +200,8 @@ class Pipeline:
         passing = [timed]
         for stage in self.stages:
             passing = [after for before in passing for after in stage.push(before)]
+            if isinstance(stage, Reorder) and not timed.more:
+                passing += stage.release(timed.due)
         for index, one in enumerate(passing):
             self.last = max(self.last, one.due)
             passing[index] = replace(one, due=self.last)
@@ -266,6 +273,12 @@ def _chance(spec: str, name: str, value: str | None, random: Random) -> Stage:
     if name == "reorder":
         return Reorder(which, probability, random)
     return Chance(which, probability, random, _CHANGES[name])
+
+
+def _size(payload: str | bytes) -> int:
+    if isinstance(payload, bytes) or payload.isascii():
+        return len(payload)
+    return len(payload.encode("utf-8", "surrogatepass"))
 
 
 def _drop(timed: Timed, random: Random) -> list[Timed]:  # noqa: ARG001

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rtproxy.realtime.dialect import canonical
+from rtproxy.replay.message import parse_message
 from rtproxy.replay.splice import replace_spans, value_span
 
 Path = tuple[str | int, ...]
@@ -206,7 +207,7 @@ class IdMap:
 
     def bind_metadata(self, index: int, metadata: Any) -> None:
         """From now on what echoes the metadata of client step `index` carries `metadata`."""
-        self._live[f"metadata:{index}"] = json.dumps(metadata, ensure_ascii=False)
+        self._live[f"metadata:{index}"] = json.dumps(metadata)
 
     def rewrite(self, text: str, echoes: tuple[Echo, ...]) -> str:
         """The server's text with live values where it echoes the client's."""
@@ -221,10 +222,7 @@ class IdMap:
 
 
 def _load(text: str, key: str) -> Any:
-    try:
-        event = json.loads(text)
-    except ValueError:
-        return None
+    event = parse_message(text)
     return event.get(key) if isinstance(event, dict) else None
 
 

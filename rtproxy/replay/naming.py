@@ -15,12 +15,12 @@ and that is what a name tells. With the names of both runs a recorded id leads t
 The same pass finds the moments that a client waits for, such as `response.done response#2`.
 """
 
-import json
 import re
 from collections import Counter
 from typing import Any
 
 from rtproxy.realtime.dialect import canonical
+from rtproxy.replay.message import parse_message
 
 AUDIO_WAITS = frozenset({"session.created", "session.updated", "response.done"})
 """Moments that the caller's audio waits for. What is heard in it comes when it comes."""
@@ -137,8 +137,5 @@ def _is_answer(item: dict[str, Any]) -> bool:
 
 def _object(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
+        value = parse_message(value)
     return value if isinstance(value, dict) else {}

@@ -32,12 +32,16 @@ def parse_speed(text: str) -> float:
 
 @dataclass(slots=True)
 class Pacer:
-    """Due times of one run, in seconds on the caller's clock."""
+    """Due times of one run, in seconds on the caller's clock; ReplayError for a speed of 0."""
 
     speed: float = 1.0
     start: float = 0.0
     last: float = field(default=0.0, init=False)
     """When the latest step is due."""
+
+    def __post_init__(self) -> None:
+        if not self.speed > 0:
+            raise ReplayError(f"{self.speed} is no speed: it must be above 0; use inf for max.")
 
     def begin(self, now: float) -> None:
         self.start = self.last = now

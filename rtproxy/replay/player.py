@@ -158,17 +158,22 @@ class Player:
             if audio is not None:
                 return self._hear(message, audio, now)
         value = parse_message(message)
+        equal: Comparison | None = None
         for step in self._progress.window.candidates(self._progress.opened):
             comparison = compare(self.script, step, value, self._rules, self._ids)
-            if comparison.equal:
-                return self._accept(comparison, value, now)
+            if comparison.equal and (equal is None or not comparison.loose):
+                equal = comparison
+                if not comparison.loose:
+                    break
+        if equal is not None:
+            return self._accept(equal, value, now)
         actions = self._object(
             diagnosis.refused(self._progress, value, self._rules, self._ids, self._reordered)
         )
         if self._rules.mode == "lenient":
             closest = diagnosis.closest(self._progress, value, self._rules, self._ids)
             if closest is not None:
-                self._accept(closest, value, now)
+                actions += self._accept(closest, value, now)
         return actions
 
     def _hear(self, message: str, audio: str, now: float) -> list[Action]:

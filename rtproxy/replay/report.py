@@ -116,7 +116,7 @@ class Report:
             "event_id": received.get("event_id"),
         }
         event = {"type": "error", "event_id": event_id, "error": error, "rtproxy": self.to_json()}
-        return json.dumps(event, ensure_ascii=False)
+        return json.dumps(event)
 
 
 def plain(value: Any) -> Any:

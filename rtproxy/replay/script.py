@@ -31,6 +31,9 @@ from rtproxy.replay.message import (
 )
 from rtproxy.tape.record import INJECTED, NOT_FORWARDED, Control, Event, Header, Record
 
+_CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
+"""Codes that a close frame may carry (RFC 6455, section 7.4)."""
+
 Role = Literal["server", "client"]
 Anchor = Literal["start", "client", "audio", "server"]
 
@@ -226,8 +229,8 @@ class _Reading:
     def control(self, control: Control) -> None:
         if control.name == "ping" and control.from_server == (self.role == "server"):
             if control.from_server:
-                payload = control.data.get("payload", b"")
-                payload = payload.encode() if isinstance(payload, str) else bytes(payload)
+                payload = control.data.get("payload")
+                payload = payload[:125] if isinstance(payload, bytes) else b""
                 self.serve("ping", control, "", payload)
         elif control.name == "refused":
             self.refusal = control.data
@@ -235,13 +238,14 @@ class _Reading:
             self.gaps.append(control.seq)
         elif control.name in ("close", "eof", "reset"):
             code, reason = control.data.get("code"), control.data.get("reason")
+            can_be_sent = isinstance(code, int) and code in _CLOSE_CODES
             self.ending = Ending(
                 control.seq,
                 control.t_ns,
                 control.name,
                 control.from_server,
-                code if isinstance(code, int) else None,
-                reason if isinstance(reason, str) else "",
+                code if can_be_sent else None,
+                reason[:123] if isinstance(reason, str) and can_be_sent else "",
             )
             if control.from_server:
                 self.serve(control.name, control, "", b"")

@@ -78,6 +78,12 @@ def test_drop_duplicate_reorder_and_garble() -> None:
     assert len(first.payload) == len(event("response.created"))
 
 
+def test_what_is_held_back_comes_though_what_follows_is_dropped() -> None:
+    came, player = run("drop=response.done", "reorder=response.audio.delta", tape=answer(1))
+    assert kinds(came) == ["response.created", "response.audio.delta"]
+    assert player.complete
+
+
 def test_an_end_at_an_event_and_an_error_event() -> None:
     came, player = run("close=1011@response.audio.delta#3")
     assert kinds(came) == ["response.created", *["response.audio.delta"] * 3, "close"]
