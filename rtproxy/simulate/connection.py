@@ -44,6 +44,8 @@ class Connection:
             await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
             if reader.cancelled():
                 await writer  # it is closing the connection
+            elif reader.done():
+                reader.result()
         finally:
             if self._timer:
                 self._timer.cancel()

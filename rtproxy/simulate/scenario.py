@@ -163,18 +163,29 @@ class RateLimit:
     reset_ms: float = field(default=60_000, metadata=POSITIVE)
 
 
+REFUSALS = {
+    None: ("invalid_api_key", "Incorrect API key provided: {key}."),
+    401: ("invalid_api_key", "Incorrect API key provided."),
+    403: ("access_denied", "This key may not use the Realtime API."),
+    404: ("model_not_found", "The model does not exist or you do not have access to it."),
+    429: ("rate_limit_exceeded", "Too many requests: please try again later."),
+}
+"""HTTP status (None: after the 101) → code and message of the error."""
+OTHER_REFUSAL = ("server_error", "The server cannot take requests at the moment.")
+
+
 @dataclass(frozen=True, slots=True)
 class Refuse:
     """Connections are turned away: with an HTTP `status` before the 101, or else after it.
 
     After the 101: an error event with `code` and `message`, then CLOSE `close_code` with
     `close_reason`. `times`: only so many connections; 0 is all. In `message`, {key} stands for the
-    client's API key, masked.
+    client's API key, masked. What is not given is what usually comes with the status.
     """
 
     status: int | None = field(default=None, metadata={"least": 400, "most": 599})
-    code: str = "invalid_api_key"
-    message: str = "Incorrect API key provided: {key}."
+    code: str | None = None
+    message: str | None = None
     type: str = "invalid_request_error"
     param: str | None = None
     headers: Mapping[str, Any] = field(default_factory=dict)
@@ -182,6 +193,13 @@ class Refuse:
     close_code: int = field(default=3000, metadata={"least": 1000, "most": 4999})
     close_reason: str = "invalid_request_error.invalid_api_key"
     times: int = field(default=0, metadata=NOT_NEGATIVE)
+
+    def words(self, key: str = "") -> tuple[str, str]:
+        """Code and message; `key` is the client's API key, of which only a mask is shown."""
+        code, message = REFUSALS.get(self.status, OTHER_REFUSAL)
+        masked = f"{key[:8]}{'*' * 8}{key[-4:]}" if len(key) > 16 else "*" * len(key)
+        said = message if self.message is None else self.message
+        return self.code or code, said.replace("{key}", masked)
 
 
 @dataclass(frozen=True, slots=True)

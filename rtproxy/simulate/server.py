@@ -127,7 +127,7 @@ class SimulatedServer:
     async def _serve_session(self, request: web.Request) -> web.StreamResponse:
         refuse = self._refusal()
         if refuse and refuse.status:
-            return refusal_response(refuse)
+            return refusal_response(refuse, key_of(request))
         if request.headers.get("Upgrade", "").lower() != "websocket":
             text = "This is a WebSocket endpoint: ask for an upgrade."
             return web.json_response(
@@ -235,12 +235,12 @@ def key_of(request: web.Request) -> str:
     return bearer or request.headers.get("api-key", "") or request.query.get("api-key", "")
 
 
-def refusal_response(refuse: Refuse) -> web.Response:
+def refusal_response(refuse: Refuse, key: str) -> web.Response:
     """The HTTP answer that turns a client away before the 101."""
     body = refuse.body
     if body is None:
-        message = refuse.message.replace(": {key}", "").replace("{key}", "")
-        body = error_body(InvalidRequest(refuse.code, message, refuse.param, refuse.type))
+        code, message = refuse.words(key)
+        body = error_body(InvalidRequest(code, message, refuse.param, refuse.type))
     headers = CIMultiDict({name: str(value) for name, value in refuse.headers.items()})
     assert refuse.status is not None
     return web.json_response(dict(body), status=refuse.status, headers=headers)

@@ -125,9 +125,8 @@ class Session:
 
     def refuse(self, refuse: Refuse, key: str = "") -> list[Action]:
         """Turn the client away after the 101; `key` is its API key, of which a mask is shown."""
-        masked = f"{key[:8]}{'*' * 8}{key[-4:]}" if len(key) > 16 else "*" * len(key)
-        message = refuse.message.replace("{key}", masked)
-        self._outlet.send_error(InvalidRequest(refuse.code, message, refuse.param, refuse.type))
+        code, message = refuse.words(key)
+        self._outlet.send_error(InvalidRequest(code, message, refuse.param, refuse.type))
         self._outlet.close(refuse.close_code, refuse.close_reason)
         return self._outlet.take()
 

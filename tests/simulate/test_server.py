@@ -165,6 +165,26 @@ class TestDialects:
 
 
 class TestRefusals:
+    @pytest.mark.parametrize(
+        ("status", "code"),
+        [
+            (401, "invalid_api_key"),
+            (403, "access_denied"),
+            (404, "model_not_found"),
+            (429, "rate_limit_exceeded"),
+            (503, "server_error"),
+        ],
+    )
+    async def test_each_status_has_its_code(self, status: int, code: str) -> None:
+        async with (
+            SimulatedServer(scenario(f"[refuse]\nstatus = {status}")) as server,
+            aiohttp.ClientSession() as http,
+            http.get(server.url + "/v1/realtime") as answer,
+        ):
+            assert answer.status == status
+            assert (await answer.json())["error"]["code"] == code
+            assert answer.headers["rtproxy-origin"].startswith("simulated")
+
     async def test_before_the_101(self) -> None:
         text = '[refuse]\nstatus = 429\ncode = "slow_down"\nheaders = { Retry-After = "2" }\n'
         async with (
