@@ -170,13 +170,16 @@ class SimulatedServer:
             self.scenario,
             dialect=dialect,
             connection=self._connections,
-            model=request.query.get("model") or request.query.get("deployment"),
+            model=request.query.get("model")
+            or request.query.get("deployment")
+            or configured.get("model"),
             kind="transcription" if transcribes else "realtime",
             now_unix=int(time()),
         )
         if configured:
+            own = {k: v for k, v in configured.items() if k != "type" or dialect == "ga"}
             with suppress(InvalidRequest):  # made for the other dialect
-                session.configure(configured)
+                session.configure(own)
         return session, refuse
 
     def _refusal(self) -> Refuse | None:

@@ -273,6 +273,10 @@ class TestSecrets:
                 session = await answer.json()
                 assert session["client_secret"]["value"].startswith("ek_")
                 assert session["voice"] == "sage"
+            headers = BETA | {"Authorization": f"Bearer {session['client_secret']['value']}"}
+            async with connected(server, "", headers=headers) as websocket:
+                (created,) = await until(websocket, "session.created")
+                assert created["session"]["voice"] == "sage"
             async with http.post(url, json={"voice": "hoarse"}) as answer:
                 assert answer.status == 400
                 assert (await answer.json())["error"]["param"] == "session.voice"
