@@ -3,6 +3,7 @@
 `console` blocks: every `$ rtproxy …` is run where a recorded call lies, and each line that the
 block shows must be in what it prints, figures and ids aside (… stands for anything).
 `sh` blocks: every `rtproxy …` must be a command line that is accepted.
+Servers are stopped once they have printed what the block shows.
 `python` blocks that import rtproxy are run.
 """
 
@@ -10,9 +11,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -79,23 +82,45 @@ CONSOLE = [
 ]
 
 
+def serves(command: str) -> bool:
+    """Whether a command runs until it is stopped."""
+    verb = shlex.split(command)[1]
+    ends = {"simulate": "--list", "record": "--", "replay": "--"}
+    return verb in ends and ends[verb] not in shlex.split(command)
+
+
 @pytest.mark.parametrize(("command", "shown"), CONSOLE)
 def test_console_examples(folder: Path, command: str, shown: list[str]) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ran = subprocess.run(
+    if serves(command):
+        command = f"exec {command} --listen 127.0.0.1:0"
+    running = subprocess.Popen(
         ["bash", "-c", command],
         cwd=folder,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
+        env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
     )
-    assert ran.returncode == 0, ran.stderr
-    assert "Traceback" not in ran.stderr
-    printed = normal(ran.stdout + ran.stderr)
+    printed = ""
+    with running:
+        assert running.stdout is not None
+        if command.startswith("exec "):
+            while not all(map(partial(appears, printed), shown)):
+                line = running.stdout.readline()
+                assert line, f"{shown} is not in\n{printed}"
+                printed += line
+            running.send_signal(signal.SIGINT)
+        printed += running.stdout.read()
+    assert running.returncode == 0, printed
+    assert "Traceback" not in printed
     for line in shown:
-        for part in line.split("…"):
-            assert normal(part) in printed, f"{part!r} is not in\n{ran.stdout}{ran.stderr}"
+        assert appears(printed, line), f"{line!r} is not in\n{printed}"
+
+
+def appears(printed: str, line: str) -> bool:
+    """Whether a line is in what was printed; … in it stands for anything."""
+    return all(normal(part) in normal(printed) for part in line.split("…"))
 
 
 SHELL = [
@@ -126,10 +151,21 @@ PYTHON = [
 ]
 
 
+RUN = """\
+import ast, asyncio, inspect
+code = compile({code!r}, "example", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+result = eval(code, {{"__name__": "__main__"}})
+if inspect.iscoroutine(result):
+    asyncio.run(result)
+"""
+"""Runs an example, in which `await` may stand outside a function."""
+
+
 @pytest.mark.parametrize("code", PYTHON)
 def test_python_examples(folder: Path, code: str) -> None:
+    (folder / "example.py").write_text(RUN.format(code=code), "utf-8")
     ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60
+        [sys.executable, "example.py"], cwd=folder, capture_output=True, text=True, timeout=60
     )
     assert ran.returncode == 0, ran.stderr
 
