@@ -11,6 +11,9 @@ from aiohttp import WSMsgType, web
 from rtproxy.simulate.outlet import Action, Close, Reset, Send
 from rtproxy.simulate.session import Session
 
+CLOSE_TIMEOUT_S = 2.0
+"""How long the client may take to answer a CLOSE."""
+
 
 class Connection:
     """Carries messages and time into a session, and its actions out again, in order."""
@@ -55,9 +58,10 @@ class Connection:
             self._ended.set()
 
     async def hang_up(self) -> None:
-        """Close from the server's side, and wait for the end."""
+        """Close from the server's side, and wait for the end, unless the client does not read."""
         self._outbox.put_nowait(Close(self._now(), 1001, "the server is going away"))
-        await self._ended.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), CLOSE_TIMEOUT_S)
 
     def _now(self) -> float:
         return (self._loop.time() - self._start) * 1000

@@ -23,7 +23,7 @@ from multidict import CIMultiDict
 from rtproxy.errors import ListenError
 from rtproxy.realtime.audio import PCM16
 from rtproxy.simulate.chance import Chance
-from rtproxy.simulate.connection import Connection
+from rtproxy.simulate.connection import CLOSE_TIMEOUT_S, Connection
 from rtproxy.simulate.invalid_request import InvalidRequest, wrong_type
 from rtproxy.simulate.plan import rehearse
 from rtproxy.simulate.scenario import Refuse, Scenario
@@ -33,7 +33,6 @@ from rtproxy.simulate.session import BETA_DISABLED, Session
 ORIGIN_HEADER = "rtproxy-origin"
 KEY_PROTOCOL = "openai-insecure-api-key."
 BETA_PROTOCOL = "openai-beta.realtime-v1"
-CLOSE_TIMEOUT_S = 2.0
 
 
 class SimulatedServer:
@@ -94,7 +93,8 @@ class SimulatedServer:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as error:
             await self._runner.cleanup()
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            number = error.errno or 0  # negative for a name that cannot be resolved
+            reason = os.strerror(number) if number > 0 else error.strerror or str(error)
             raise ListenError(
                 f"cannot listen on {self._host}:{self._port}: {reason}; choose another address."
             ) from None
