@@ -134,7 +134,7 @@ SHELL = [
 @pytest.mark.parametrize("line", SHELL)
 def test_shell_examples_are_command_lines(line: str) -> None:
     arguments = shlex.split(line, comments=True)[1:]
-    context = click.Context(rtproxy, info_name="rtproxy")
+    context = click.Context(rtproxy, info_name="rtproxy", **rtproxy.context_settings)
     group: click.Command = rtproxy
     while isinstance(group, click.Group):
         name, group_or_none, arguments = group.resolve_command(context, arguments)
