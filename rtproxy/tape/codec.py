@@ -179,20 +179,20 @@ def frame_at(data: bytes, at: int = 0) -> Frame | None:
     return Frame(first & 0x0F, size, crc)
 
 
+def crc_of(data: bytes) -> int:
+    """The CRC-32 that one whole record should have."""
+    return zlib.crc32(memoryview(data)[FRAME_SIZE:], zlib.crc32(data[:6]))
+
+
 def crc_of_head(data: bytes, size: int | None = None) -> int:
     """CRC-32 of a record's first six bytes, with its length replaced by `size` when given."""
-    head = data[:6] if size is None else _HEAD.pack(data[0], _UINT32, size)
-    return zlib.crc32(head)
+    return zlib.crc32(data[:6] if size is None else _HEAD.pack(data[0], _UINT32, size))
 
 
 def is_sound(data: bytes) -> bool:
     """Whether `data` is one whole record whose CRC is right."""
     frame = frame_at(data)
-    return (
-        frame is not None
-        and frame.size == len(data)
-        and zlib.crc32(memoryview(data)[FRAME_SIZE:], zlib.crc32(data[:6])) == frame.crc
-    )
+    return frame is not None and frame.size == len(data) and crc_of(data) == frame.crc
 
 
 def kind_and_seq(data: bytes) -> tuple[int, int | None]:

@@ -10,7 +10,8 @@ it is not inside the payload of the damaged record (which may hold a tape itself
 1. the damaged record's own length leads to the record with the right seq: go on there;
 2. else the first sound record from which the damaged one's CRC comes out right (only its length
    was damaged);
-3. else the first sound record whose chain of successors is not contradicted by what follows it.
+3. else the sound records that follow are taken in chains of successors. Of two chains whose seqs
+   contradict each other the likelier is believed, and reading goes on at the first that is left.
 
 The work of searching is bounded by a multiple of the tape's size; beyond it the rest is given up.
 """
@@ -28,10 +29,10 @@ from rtproxy.tape.codec import (
     MAX_SEQ,
     TRAILER_SIZE,
     Frame,
+    crc_of,
     crc_of_head,
     decode_sound,
     frame_at,
-    is_sound,
     kind_and_seq,
 )
 from rtproxy.tape.record import KIND_HEADER, KIND_TRAILER, Header, Record, Seal, Trailer
@@ -44,8 +45,10 @@ SEARCH_FLOOR = 1 << 24
 MAX_DAMAGE = 1000
 """Places of damage that are told apart; further ones are added to the last."""
 
-FITTED = 64
-"""Records that may be tried as the end of one whose length is damaged."""
+LONG = 64
+"""Records in a row that are enough to believe them."""
+MIN_RECORD = FRAME_SIZE + 4
+"""No record that has a seq is shorter: kind, seq, time and one more byte."""
 
 _PEEK = FRAME_SIZE + 10
 # Overlapping, because a record may start inside what only looks like one.
@@ -81,6 +84,19 @@ class _Candidate(NamedTuple):
     end: int
     kind: int
     seq: int | None
+
+
+class _Chain:
+    """Sound records that follow one another without a break.
+
+    `plausible` says that the bytes before it have room for the records that its first seq skips.
+    """
+
+    def __init__(self, links: list[_Candidate], plausible: bool) -> None:
+        self.offset = links[0].offset
+        self.first = links[0].seq
+        self.highest = max((link.seq for link in links if link.seq is not None), default=-1)
+        self.weight = (plausible, len(links))
 
 
 class _GaveUp(Exception):  # noqa: N818
@@ -136,7 +152,7 @@ class Scanner:
             return None
         if frame.size <= CHUNK:
             data = self._take(offset, frame.size)
-            return data if is_sound(data) else None
+            return data if len(data) == frame.size and crc_of(data) == frame.crc else None
         if not self._is_sound(offset, frame):
             return None
         data = self._read(offset, frame.size)
@@ -206,27 +222,26 @@ class Scanner:
             own_end = start + FRAME_SIZE + length
         if own_end is not None and own_end < size and self._follows(start, own_end, size):
             return own_end
-        reach = min(size, start + FRAME_SIZE + MAX_BODY)
-        believed: _Candidate | None = None
-        at, highest = start + 1, self._last
-        while at < reach or believed is None:
-            candidate = self._first_candidate(at, size if believed is None else reach, size)
-            if candidate is None:
-                break
-            if self._fits(start, head, candidate.offset):
-                return candidate.offset
-            if believed is not None and (candidate.seq is None or candidate.seq > highest):
-                break  # what follows agrees with the chain
-            believed = candidate
-            for number, link in enumerate(self._chain(candidate, size, reach)):
-                near = 0 < number < FITTED and link.offset - start < CHUNK
+        chains: list[_Chain] = []
+        at, reach = start + 1, start + FRAME_SIZE + MAX_BODY
+        while first := self._first_candidate(at, min(size, reach) if chains else size, size):
+            links: list[_Candidate] = []
+            for link in self._chain(first, size):
+                near = not links or link.offset - start < CHUNK
                 if near and self._fits(start, head, link.offset):
                     return link.offset
-                at = link.end
-                highest = highest if link.seq is None else link.seq
-        if believed is None or own_end == size:
+                links.append(link)
+            if first.kind == KIND_HEADER and len(links) == 1 and first.end < size:
+                at = first.end  # no tape begins like this
+                continue
+            room = (first.offset - start) // MIN_RECORD + 2
+            chain = _Chain(links, first.seq is None or first.seq <= self._last + room)
+            if _weigh(chains, chain) and len(links) == LONG:
+                break
+            at = links[-1].end
+        if not chains or own_end == size:
             return None  # nothing sound follows, or only inside the last record's payload
-        return believed.offset
+        return chains[0].offset
 
     def _follows(self, damaged: int, offset: int, size: int) -> bool:
         """Whether the record at `offset` is the very one that was written after the damaged one."""
@@ -271,10 +286,10 @@ class Scanner:
         if frame is None or offset + frame.size > size:
             return None
         kind, seq = kind_and_seq(peek[: frame.size])
-        if kind < 0:
+        if kind < 0 or (seq is not None and seq <= self._last):
             return None
-        if seq is not None and seq <= self._last:
-            return None
+        if kind == KIND_HEADER:
+            seq = -1  # so that it is the one before the first
         self._spend(frame.size)
         if not self._is_sound(offset, frame):
             return None
@@ -298,12 +313,12 @@ class Scanner:
         crc = self._crc(damaged + FRAME_SIZE, length, crc_of_head(head, length))
         return crc == int.from_bytes(head[7:11], "big")
 
-    def _chain(self, link: _Candidate, size: int, reach: int) -> Iterator[_Candidate]:
-        """The records from `link` on that follow one another without a break, within `reach`."""
+    def _chain(self, link: _Candidate, size: int) -> Iterator[_Candidate]:
+        """The records from `link` on that follow one another without a break, LONG at most."""
         yield link
-        while link.end < reach:
+        for _ in range(LONG - 1):
             follower = self._candidate(link.end, size)
-            if follower is None:
+            if follower is None or link.kind == KIND_TRAILER:
                 return
             if follower.kind != KIND_TRAILER and (link.seq is None or follower.seq != link.seq + 1):
                 return
@@ -361,3 +376,17 @@ class Scanner:
             self.damage[-1] = replace(last, missing=missing)
         else:
             self._note(offset, 0, missing, "records are missing")
+
+
+def _weigh(chains: list[_Chain], chain: _Chain) -> bool:
+    """Add a chain to those before it, of two that contradict each other keeping the likelier.
+
+    They contradict each other when the seqs of the later do not lie above those of the earlier:
+    one of them is inside a payload. False when the new one is not kept.
+    """
+    while chains and chain.first is not None and chain.first <= chains[-1].highest:
+        if chains[-1].weight > chain.weight:
+            return False
+        chains.pop()
+    chains.append(chain)
+    return True

@@ -119,11 +119,17 @@ class Summary:
             if not payload.isascii():
                 size = len(payload.encode("utf-8", "surrogatepass"))
             kind = peek_type(payload)
-            self._count(self.types[direction], UNTYPED if kind is None else kind)
-            if kind is not None and direction == "server" and self.dialect is None:
+            if kind is None:
+                kind = UNTYPED
+            elif flags & FROM_SERVER and (self.dialect is None or self.model is None):
                 self._learn(kind, payload)
         else:
-            self._count(self.types[direction], BINARY)
+            kind = BINARY
+        counts = self.types[direction]
+        if kind in counts:
+            counts[kind] += 1
+        else:
+            self._count(counts, kind)
         self.payload_bytes[direction] += size
         self._advance(seq, t_ns, offset)
 
@@ -134,7 +140,8 @@ class Summary:
 
     def _advance(self, seq: int, t_ns: int, offset: int) -> None:
         self.records += 1
-        self.duration_ns = max(self.duration_ns, t_ns)
+        if t_ns > self.duration_ns:
+            self.duration_ns = t_ns
         if t_ns >= self._next_index_ns:
             self.index.append((seq, t_ns, offset))
             if len(self.index) == MAX_INDEX:
@@ -155,7 +162,7 @@ class Summary:
             if isinstance(session, dict):
                 self.model = self.model or _text(session.get("model"))
                 self.session = self.session or _text(session.get("id"))
-                self.dialect = dialect_of_session(session)
+                self.dialect = self.dialect or dialect_of_session(session)
         self.dialect = self.dialect or _DIALECT_BY_TYPE.get(kind)
 
     def to_map(self) -> dict[str, Any]:

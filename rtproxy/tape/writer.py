@@ -146,7 +146,7 @@ class TapeWriter:
         record and everything from then on is dropped.
         """
         if self._batch:
-            data = b"".join(self._batch)
+            data = self._batch[0] if len(self._batch) == 1 else b"".join(self._batch)
             written = 0
             try:
                 written = os.write(self._fd, data)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtproxy.errors import TapeDamagedError
@@ -41,6 +41,7 @@ ANYTHING: st.SearchStrategy[Any] = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(SEQ, TIME, FLAGS, TEXT | st.binary())
 def test_event(seq: int, t_ns: int, flags: int, payload: str | bytes) -> None:
     data = encode_event(seq, t_ns, flags, payload)
@@ -58,6 +59,7 @@ def test_events_of_every_size_class(size: int, character: str) -> None:
     assert decode(encode_event(1, 2, 3, text.encode())) == Event(1, 2, 3, text.encode())
 
 
+@settings(deadline=None)
 @given(SEQ, TIME, FLAGS, st.text(), st.dictionaries(st.text(), ANYTHING))
 def test_a_control_holds_anything_that_the_network_may_say(
     seq: int, t_ns: int, flags: int, name: str, data: dict[str, Any]
@@ -69,12 +71,14 @@ def test_a_control_holds_anything_that_the_network_may_say(
     assert repr(record.data) == repr(plain(data))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(TEXT, TEXT | st.binary() | st.integers(0, 1 << 60) | st.none()))
 def test_header_and_seal_keep_plain_maps(data: dict[str, Any]) -> None:
     assert decode(encode_header(data)) == Header(data)
     assert decode(encode_seal(7, 8, data)) == Seal(7, 8, data)
 
 
+@settings(deadline=None)
 @given(st.integers(0, (1 << 64) - 1))
 def test_a_trailer_has_one_size(offset: int) -> None:
     data = encode_trailer(offset)
@@ -151,6 +155,7 @@ def test_a_record_of_the_wrong_shape_is_malformed(elements: tuple[Any, ...]) -> 
         decode(framed(*elements))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.sampled_from([b"", b"\x01", b"\x01\x05\x06\x01", b"\x02\x05"]))
 def test_any_body_whose_crc_matches_is_a_record_or_malformed(rest: bytes, start: bytes) -> None:
     for elements in range(1, 14):
@@ -159,6 +164,7 @@ def test_any_body_whose_crc_matches_is_a_record_or_malformed(rest: bytes, start:
             decode(data)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_bytes_that_are_no_record_are_not_taken_for_one(data: bytes) -> None:
     if frame_at(data) is None:

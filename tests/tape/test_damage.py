@@ -134,6 +134,19 @@ def test_a_tape_inside_a_damaged_payload_is_not_taken_for_records(
         tape[at] ^= 0x10
 
 
+@pytest.mark.parametrize("length", [1, 3, 40])
+def test_a_tape_inside_a_record_that_is_cut_out_of_place_is_outweighed(length: int) -> None:
+    """Bytes were lost inside a message that holds a tape: neither its length nor its CRC helps."""
+    inner = b"".join([HEADER, *(encode_event(n, 7, 0, f"inner {n}") for n in range(length))])
+    before = [encode_event(n, n, 0, "x") for n in range(5)]
+    after = [encode_event(n, n, 0, "x") for n in range(6, 80)]
+    carrier = encode_event(5, 5, 0, b"payload " + inner + b" payload")
+    tape = b"".join([HEADER, *before, carrier[:14] + carrier[16:], *after])
+    scans, damage = scan(tape)
+    assert [scanned.data for scanned in scans] == [HEADER, *before, *after]
+    assert [place.missing for place in damage] == [range(5, 6)]
+
+
 def test_random_damage_never_yields_a_record_that_was_not_written() -> None:
     chance = random.Random(7)
     written = [encode_event(n, n * 1000, n % 2, f"message {n} " * (n % 9)) for n in range(60)]

@@ -36,7 +36,7 @@ def mutated(tape: bytes) -> st.SearchStrategy[bytes]:
     return st.lists(edit, min_size=1, max_size=4).map(apply)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JUNK | mutated(SEALED))
 def test_any_bytes_yield_records_or_tape_errors(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "any.rtape"
@@ -47,6 +47,7 @@ def test_any_bytes_yield_records_or_tape_errors(tmp_path: Path, data: bytes) -> 
         str(verify(path))
 
 
+@settings(deadline=None)
 @given(mutated(SEALED))
 def test_a_mutated_tape_yields_only_what_was_written(data: bytes) -> None:
     written = set(sealed())

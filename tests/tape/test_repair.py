@@ -16,7 +16,8 @@ from tests.tape.samples import BODY, HEADER, sealed, sound
 
 def recorded(path: Path) -> bytes:
     """A sealed tape as the writer makes it."""
-    writer = TapeWriter.create(path, {"id": "4f2a9c", "connection": "websocket"})
+    fields = {"id": "4f2a9c", "connection": "websocket", "writer": {}}
+    writer = TapeWriter.create(path, fields)
     for n in range(5):
         writer.event(n * 1000, n % 2, f'{{"type":"t{n}"}}')
     writer.seal(6000, {"note": "kept"})

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtproxy.tape.reader import open_tape
@@ -60,6 +60,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON, st.sampled_from([(",", ":"), (", ", ": ")]), st.booleans())
 def test_peek_type_agrees_with_a_parser(
     value: Any, separators: tuple[str, str], ascii_only: bool
@@ -181,6 +182,7 @@ JUNK: Any = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(list(Summary().to_map())), JUNK))
 def test_any_map_in_a_seal_makes_a_summary(data: dict[str, Any]) -> None:
     Summary.from_map(data).to_map()
