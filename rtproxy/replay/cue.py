@@ -2,7 +2,9 @@
 
 A recorded client event waits for every moment before it that a client may have waited for (see
 `naming`), however many deltas came between. Appended audio waits only for the session to be
-ready and for answers to be over: a microphone does not stop when the server hears something.
+ready and for answers to begin and to be over: who interrupts an answer or takes the next turn
+does so after it has begun or ended, but a microphone does not stop when the server hears
+something.
 """
 
 from dataclasses import dataclass
@@ -45,6 +47,7 @@ class Cue:
     waits: tuple[Moment, ...]
     offset_ns: int
     references: tuple[Reference, ...] = ()
+    is_audio: bool = False
 
 
 def read_cues(script: Script) -> tuple[Cue, ...]:
@@ -95,4 +98,5 @@ def _cue(step: ClientStep | Append, waits: list[Moment], last_ns: int, namer: Na
         tuple(waits),
         max(0, step.t_ns - since_ns),
         tuple(sorted(references, key=lambda one: one.start)),
+        isinstance(step, Append),
     )

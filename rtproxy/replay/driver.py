@@ -3,6 +3,9 @@
 Each recorded client event is sent once the moments that it waited for have come again, with the
 ids of this run in it. The server may answer otherwise than it did: other words, more deltas,
 another order. Only what is waited for must come.
+
+Audio is less patient: an answer that has not begun may lack just the silence that comes next,
+because the server of today listens longer. So audio goes on after `PATIENCE_S` of quiet.
 """
 
 import json
@@ -13,7 +16,7 @@ from rtproxy.replay.cue import Cue, read_cues
 from rtproxy.replay.diagnosis import left_early
 from rtproxy.replay.matching import ABSENT, Mode
 from rtproxy.replay.message import parse_message, peek
-from rtproxy.replay.naming import Namer
+from rtproxy.replay.naming import SPEAKING, Namer
 from rtproxy.replay.outcome import Outcome
 from rtproxy.replay.player import STALL_S
 from rtproxy.replay.report import Place, Report
@@ -21,6 +24,8 @@ from rtproxy.replay.script import Script
 from rtproxy.replay.splice import replace_spans
 
 NORMAL = 1000
+PATIENCE_S = 3.0
+"""How long audio waits for an answer while the server says nothing at all."""
 
 
 class Driver:
@@ -77,7 +82,7 @@ class Driver:
         if not self._started:
             return -inf
         cue = self._cues[self._index]
-        return self._moved_at + self._stall_s if self._awaited() else self._due(cue)
+        return self._moved_at + self._patience(cue) if self._awaited() else self._due(cue)
 
     def receive(self, message: str | bytes, now: float) -> list[Action]:
         """Take one message of the server."""
@@ -90,6 +95,9 @@ class Driver:
             moment = self._namer.take(kind, message)
             if moment is not None:
                 self._came.setdefault(moment, now)
+                what, _, name = moment.partition(" ")
+                if what == "response.done":  # an answer without a word has no first one
+                    self._came.setdefault(f"{SPEAKING} {name}", now)
             if kind == "error":
                 self._error = parse_message(message)
         return self.advance(now)
@@ -103,10 +111,13 @@ class Driver:
         while not self._over:
             cue = self._cues[self._index]
             if self._awaited():
-                if now >= self._moved_at + self._stall_s:
+                if now < self._moved_at + self._patience(cue):
+                    return actions
+                if self._is_optional(cue):
+                    self._waive(now)
+                else:
                     actions += self._stall(cue, now)
-                    continue
-                return actions
+                continue
             due = self._due(cue)
             if due > now:
                 return actions
@@ -148,6 +159,22 @@ class Driver:
         known = self._namer.id_of
         ids = [cue.place for one in cue.references if one.name not in known]
         return tuple(moments or ids)
+
+    def _patience(self, cue: Cue) -> float:
+        return min(PATIENCE_S, self._stall_s) if self._is_optional(cue) else self._stall_s
+
+    def _is_optional(self, cue: Cue) -> bool:
+        """True for audio that waits for nothing but answers that have not begun."""
+        missing = (one.key.partition(" ") for one in cue.waits if one.key not in self._came)
+        return cue.is_audio and all(
+            what.startswith("response.") and f"response.created {name}" not in self._came
+            for what, _, name in missing
+        )
+
+    def _waive(self, now: float) -> None:
+        """Let the next cue wait no longer."""
+        self._waived = self._index
+        self._moved_at = now
 
     def _due(self, cue: Cue) -> float:
         """When `cue` is to be sent, which waits for nothing more."""
@@ -196,8 +223,7 @@ class Driver:
                 "Use --match lenient to go on without it.",
             ),
         )
-        self._waived = self._index
-        self._moved_at = now
+        self._waive(now)
         return self._object(report)
 
     def _object(self, report: Report) -> list[Action]:

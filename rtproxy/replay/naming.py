@@ -22,10 +22,10 @@ from typing import Any
 from rtproxy.realtime.dialect import canonical
 from rtproxy.replay.message import parse_message
 
-AUDIO_WAITS = frozenset({"session.created", "session.updated", "response.done"})
-"""Moments that the caller's audio waits for. What is heard in it comes when it comes."""
 SPEAKING = "response.speaking"
 """The moment of a response's first text or audio."""
+AUDIO_WAITS = frozenset({"session.created", "session.updated", SPEAKING, "response.done"})
+"""Moments that the caller's audio waits for. What is heard in it comes when it comes."""
 
 _NTH = frozenset({
     "session.created",

@@ -161,10 +161,41 @@ def test_audio_keeps_its_pace_and_waits_for_answers_only() -> None:
         times.append(due)
         assert texts(driver.advance(due)) == [appended(bytes(960))]
     assert times == pytest.approx([10.01, 10.02, 10.04, 10.06])
+    assert driver.receive(event("response.created", response={"id": "x"}), 11.0) == []
     assert driver.advance(15.0) == []
-    driver.receive(event("response.created", response={"id": "x"}), 15.0)
     assert driver.receive(event("response.done", response={"id": "x"}), 16.0) == []
     assert len(texts(driver.advance(16.01))) == 1
+
+
+def interrupted() -> Tape:
+    """A caller who speaks, and speaks again into the answer."""
+    tape = Tape().append(960, 960).server("response.created", response={"id": "r"})
+    tape.server("response.output_audio.delta", response_id="r", delta="AAAA")
+    tape.append(480).server("input_audio_buffer.speech_started", item_id="i")
+    return tape.server("response.done", response={"id": "r"}).control("close", code=1000)
+
+
+def test_who_interrupts_an_answer_waits_until_it_has_begun() -> None:
+    driver = drive(interrupted())
+    assert len(texts(driver.advance(0.0))) == 2
+    assert driver.receive(event("response.created", response={"id": "x"}), 1.0) == []
+    assert driver.next_due == 11.0
+    delta = event("response.output_audio.delta", response_id="x", delta="AAAA")
+    assert texts(driver.receive(delta, 5.0)) == [appended(bytes(480))]
+    driver = drive(interrupted())
+    driver.receive(event("response.created", response={"id": "x"}), 1.0)
+    done = event("response.done", response={"id": "x"})
+    assert len(texts(driver.receive(done, 2.0))) == 1, "it ended without a word"
+
+
+def test_audio_goes_on_for_a_server_that_listens_longer() -> None:
+    driver = drive(interrupted(), stall_s=20.0)
+    driver.advance(0.0)
+    assert driver.next_due == 3.0
+    assert texts(driver.advance(3.0)) == [appended(bytes(480))]
+    assert driver.finish().warnings == ()
+    actions = driver.advance(23.0)
+    assert isinstance(actions[0], Fail), "the end still waits for the answer"
 
 
 def test_a_server_that_leaves_is_reported() -> None:
