@@ -79,10 +79,14 @@ RENAMED = {
 }
 """Beta name of an event → its GA name, where GA no longer knows the beta name."""
 
-CANONICAL = RENAMED | {"conversation.item.created": "conversation.item.added"}
+CANONICAL = RENAMED | {
+    "conversation.item.created": "conversation.item.added",
+    "transcription_session.created": "session.created",
+}
 """Name of an event → the name that stands for it inside.
 
 GA still types conversation.item.created, but says added, and later done, instead.
+transcription_session.created is on the wire, but in no published list of types.
 """
 
 GA_ONLY_SERVER_EVENTS = frozenset({
