@@ -1,4 +1,4 @@
-"""The command line's reference, made from `--help`: `python -m tests.cli.reference`."""
+"""The command line's reference, made from `--help`: `python -m tests.cli.reference > docs/cli.md`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,4 +57,4 @@ def reference() -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(reference(), "utf-8")
+    print(reference(), end="")
