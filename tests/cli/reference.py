@@ -1,4 +1,4 @@
-"""The command line's reference, made from `--help`: `python -m tests.cli.reference > docs/cli.md`."""
+"""The command line's reference: `python -m tests.cli.reference > docs/cli.md`."""
 
 from collections.abc import Iterator
 from pathlib import Path
