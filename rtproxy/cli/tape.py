@@ -238,26 +238,32 @@ def _size(size: float) -> str:
 
 RIGHT = {"length", "client", "server", "size"}
 """Columns of numbers."""
+YIELDING = {"started (UTC)", "model"}
+"""Columns that may be cut where there is little room: a name or a figure is no use in part."""
 
 
 def _print_table(columns: list[str], rows: list[list[str]]) -> None:
     """A table on a terminal; else plain lines in columns two spaces apart."""
     rows = [[_visible(cell) for cell in row] for row in rows]
+    widths = [max(len(row[n]) for row in [columns, *rows]) for n in range(len(columns))]
     if sys.stdout.isatty():
-        from rich import box
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in columns:
-            right = column in RIGHT
-            table.add_column(column, justify="right" if right else "left", overflow="fold")
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        for n, column in enumerate(columns):
+            table.add_column(
+                column,
+                justify="right" if column in RIGHT else "left",
+                no_wrap=True,
+                overflow="ellipsis",
+                min_width=None if column in YIELDING else widths[n],
+            )
         for row in rows:
             table.add_row(*map(Text, row))
         Console().print(table)
         return
-    widths = [max(len(row[n]) for row in [columns, *rows]) for n in range(len(columns))]
     for row in [columns, *rows]:
         cells = [
             cell.rjust(width) if column in RIGHT else cell.ljust(width)
