@@ -238,8 +238,9 @@ def _size(size: float) -> str:
 
 RIGHT = {"length", "client", "server", "size"}
 """Columns of numbers."""
-YIELDING = {"started (UTC)", "model"}
-"""Columns that may be cut where there is little room: a name or a figure is no use in part."""
+STARTED = "started (UTC)"
+WITH_STARTED = 100
+"""Width from which a terminal has room for when a tape was started; its name says it too."""
 
 
 def _print_table(columns: list[str], rows: list[list[str]]) -> None:
@@ -252,17 +253,22 @@ def _print_table(columns: list[str], rows: list[list[str]]) -> None:
         from rich.text import Text
 
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-        for n, column in enumerate(columns):
+        console = Console()
+        shown = [
+            n for n, name in enumerate(columns) if name != STARTED or console.width >= WITH_STARTED
+        ]
+        for column in (columns[n] for n in shown):
             table.add_column(
                 column,
                 justify="right" if column in RIGHT else "left",
                 no_wrap=True,
                 overflow="ellipsis",
-                min_width=None if column in YIELDING else widths[n],
+                # A name or a figure is no use in part; the last column gives way.
+                min_width=None if column == columns[-1] else widths[columns.index(column)],
             )
         for row in rows:
-            table.add_row(*map(Text, row))
-        Console().print(table)
+            table.add_row(*(Text(row[n]) for n in shown))
+        console.print(table)
         return
     for row in [columns, *rows]:
         cells = [

@@ -97,7 +97,7 @@ def test_ls_draws_a_table_on_a_terminal(tape: Path) -> None:
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
     os.close(theirs)
-    assert "─" in shown
+    assert "started (UTC)" in shown
     assert "evil\\x1b[2J.rtape" in shown
     assert "\x1b[2J" not in shown
 
