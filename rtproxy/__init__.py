@@ -4,13 +4,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rtproxy.errors import RtproxyError
+    from rtproxy.errors import MismatchError, RtproxyError
+    from rtproxy.serve import RecordProxy, ReplayServer
     from rtproxy.tape.reader import Tape, open_tape
 
 __version__ = "0.1.0"
-__all__ = ["RtproxyError", "Tape", "__version__", "open_tape"]
+__all__ = [
+    "MismatchError",
+    "RecordProxy",
+    "ReplayServer",
+    "RtproxyError",
+    "Tape",
+    "__version__",
+    "open_tape",
+]
 
 _HOME = {
+    "MismatchError": "rtproxy.errors",
+    "RecordProxy": "rtproxy.serve",
+    "ReplayServer": "rtproxy.serve",
     "RtproxyError": "rtproxy.errors",
     "Tape": "rtproxy.tape.reader",
     "open_tape": "rtproxy.tape.reader",

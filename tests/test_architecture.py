@@ -12,9 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "rtproxy"
 
-FOUNDATIONS = {"wire": set[str](), "tape": set[str](), "realtime": {"tape"}}
+# `net` is what the aiohttp shells of three rooms share, which may not import one another.
+FOUNDATIONS = {"wire": set[str](), "tape": set[str](), "realtime": {"tape"}, "net": {"wire"}}
 ROOMS = {"record", "replay", "inspect", "diff", "convert", "simulate"}
-TOP = {"cli", "pytest_plugin", "__main__", "__init__"}
+TOP = {"cli", "pytest_plugin", "serve", "__main__", "__init__"}
 
 # Modules that may touch the world. Everything else is pure: values in, values out.
 SHELLS = {
@@ -22,6 +23,11 @@ SHELLS = {
     "__main__",
     "inspect.terminal",
     "pytest_plugin",
+    "replay.connection",
+    "replay.exchange",
+    "replay.loader",
+    "replay.server",
+    "serve",
     "simulate.caller",
     "simulate.connection",
     "simulate.library",
@@ -32,7 +38,7 @@ SHELLS = {
     "tape.tail",
     "tape.writer",
 }
-SHELL_ROOMS = {"cli", "record"}
+SHELL_ROOMS = {"cli", "net", "record"}
 
 IO_MODULES = {
     "aiohttp", "asyncio", "click", "rich", "textual", "websockets", "uvloop",
@@ -103,7 +109,7 @@ def test_imports_only_what_its_room_may(name: str) -> None:
         elif here in ROOMS:
             allowed = set(FOUNDATIONS)
         elif here in TOP:
-            allowed = set(FOUNDATIONS) | ROOMS | {"cli"}
+            allowed = set(FOUNDATIONS) | ROOMS | {"cli", "serve"}
         else:
             allowed = set()
         assert there in allowed, f"{name} may not import {other}"
@@ -130,6 +136,7 @@ def test_a_pure_module_imports_no_shell() -> None:
 
 def test_nothing_imports_in_a_circle() -> None:
     graph = {name: ours(name) & set(MODULES) - {name} for name in MODULES}
+    graph["__init__"] = set()  # the front door imports what is asked for, when it is asked for
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:

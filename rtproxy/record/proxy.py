@@ -1,7 +1,5 @@
 """The recording reverse proxy: listens, tells WebSockets from other requests, stops cleanly."""
 
-import errno
-import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,21 +9,21 @@ from typing import Self
 
 from aiohttp import web
 
-from rtproxy.errors import ListenError
+from rtproxy.net.listener import Listener
+from rtproxy.net.takeover import raw_headers
 from rtproxy.record.exchange import HttpMode, HttpRelay
 from rtproxy.record.status import Status
 from rtproxy.record.tapes import Tapes
 from rtproxy.record.upstream import Dialler, Upstream
-from rtproxy.record.websocket import WebSocketRelay, raw_headers
+from rtproxy.record.websocket import WebSocketRelay
 from rtproxy.tape.writer import Durability
+from rtproxy.wire.address import is_addressed_to
 from rtproxy.wire.handshake import is_websocket_upgrade
 
 DEFAULT_UPSTREAM = "https://api.openai.com"
 DEFAULT_PORT = 8787
 MAX_MESSAGE = 64 * 1024 * 1024
 """Longest message that is put on a tape, in bytes; longer ones pass and leave a gap record."""
-
-_LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,7 @@ class Proxy:
         self.status = status or Status()
         self.url = ""
         self._upstream = Upstream.parse(settings.upstream)
+        self._listener = Listener(self._serve)
 
     async def start(self) -> None:
         """Listen; on return, clients can connect."""
@@ -70,23 +69,13 @@ class Proxy:
             self._dialler, tapes, self.status, max_message=settings.max_message
         )
         self._http = HttpRelay(self._dialler, tapes, self.status, mode=settings.http)
-        server = web.Server(self._serve, access_log=None)
-        self._runner = web.ServerRunner(server, handle_signals=False)
-        await self._runner.setup()
-        try:
-            site = web.TCPSite(self._runner, settings.host, settings.port, backlog=1024)
-            await site.start()
-        except (OSError, OverflowError) as error:
-            await self.close()
-            raise ListenError(why_not_listening(settings.host, settings.port, error)) from None
-        host, port = self._runner.addresses[0][:2]
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{port}"
+        await self._listener.start(settings.host, settings.port)
+        self.url = self._listener.url
 
     async def close(self) -> None:
         """Stop listening, hang up what is still connected, seal every tape."""
         self._websockets.hang_up("the proxy was stopped")
-        await self._runner.cleanup()
+        await self._listener.close()
         await self._dialler.close()
 
     async def __aenter__(self) -> Self:
@@ -102,7 +91,7 @@ class Proxy:
         await self.close()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        if not self._is_addressed_to_us(request):
+        if not is_addressed_to(self.settings.host, request.headers.get("Host", "")):
             return web.json_response(
                 refusal("rtproxy listens on loopback only and this Host is another machine's."),
                 status=421,
@@ -122,38 +111,7 @@ class Proxy:
             return await self._websockets.relay(request, target, headers)
         return await self._http.relay(request, target, headers)
 
-    def _is_addressed_to_us(self, request: web.BaseRequest) -> bool:
-        """On loopback, only loopback names are served: a page may have rebound its DNS name."""
-        if not is_loopback(self.settings.host):
-            return True
-        host = request.headers.get("Host", "")
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        return is_loopback(name.strip("[]"))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own loopback."""
-    if host.lower() in _LOOPBACK_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
 
 def refusal(message: str) -> dict[str, object]:
     """A JSON body in the service's error shape for what the proxy itself refuses."""
     return {"error": {"type": "rtproxy_error", "code": "refused", "message": message}}
-
-
-def why_not_listening(host: str, port: int, error: OSError | OverflowError) -> str:
-    """One sentence: why an address cannot be had, and what to do."""
-    where = f"{host}:{port}"
-    code = error.errno if isinstance(error, OSError) else None
-    if code == errno.EADDRINUSE:
-        return f"{where} is in use by another program; choose another with --listen HOST:PORT."
-    if code == errno.EADDRNOTAVAIL:
-        return f"{host} is no address of this machine; choose another with --listen HOST:PORT."
-    if code == errno.EACCES:
-        return f"Listening on {where} is not permitted; choose a port above 1023 with --listen."
-    return f"{where} cannot be listened on ({error}); choose another with --listen HOST:PORT."

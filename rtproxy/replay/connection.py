@@ -1,0 +1,280 @@
+"""One replayed connection: a transport, a timer and a player. A thin shell.
+
+    bytes ─ decoder ─▶ player ─ actions ─▶ outbox ─ framer ─▶ bytes
+
+What the player wants sent waits in the outbox, in order, while the client reads slowly: as
+references to the script, so that a slow client costs no memory. Nothing is sent that is neither
+on the tape nor an answer to the client's own control frames.
+"""
+
+import asyncio
+import fcntl
+import os
+import socket
+import struct
+import termios
+from collections import deque
+from collections.abc import Callable
+
+from rtproxy.replay.action import Action, Close, Eof, Fail, Ping, Reset, Send, Warn
+from rtproxy.replay.framing import Framer
+from rtproxy.replay.player import Player
+from rtproxy.replay.recording import Reply
+from rtproxy.replay.report import Report
+from rtproxy.wire.deflate import Deflate
+from rtproxy.wire.message import Close as PeerClose
+from rtproxy.wire.message import Message, MessageDecoder, Oversize, Violation
+from rtproxy.wire.message import Ping as PeerPing
+
+MAX_MESSAGE = 64 * 2**20
+"""Longest message that is taken from a client, in bytes; a longer one closes with 1009."""
+HIGH_WATER = 256 * 1024
+BATCH = 64 * 1024
+"""Bytes of frames that are written at once."""
+FAREWELL_S = 2.0
+"""How long the client may take to end the connection once the server has."""
+RESET_GRACE_S = 10.0
+"""How long bytes may take to reach the client before the reset that follows them."""
+LONGEST_TIMER_S = 3600.0
+
+PROTOCOL_ERROR, NOT_UTF8, TOO_BIG = 1002, 1007, 1009
+_LINGER_NOT = struct.pack("ii", 1, 0)
+
+Pong = bytes
+"""In the outbox: a pong frame, ready to go."""
+
+
+class Connection(asyncio.Protocol):
+    """Carries messages and time into a player, and its actions out again, in order.
+
+    `former` is the protocol that the transport had before (aiohttp's); it is told when the
+    connection is gone. `tell` is called with each report and whether it is a failure.
+    """
+
+    def __init__(
+        self,
+        player: Player,
+        transport: asyncio.Transport,
+        former: asyncio.BaseProtocol,
+        *,
+        deflate: Deflate | None,
+        reply: Reply | None,
+        tell: Callable[[Report, bool], None],
+    ) -> None:
+        self.player = player
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._transport = transport
+        self._former = former
+        self._decoder = MessageDecoder(from_client=True, deflate=deflate, max_message=MAX_MESSAGE)
+        self._framer = Framer(deflate)
+        self._reply = reply
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self._outbox: deque[Action | Pong] = deque()
+        self._paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._farewell: asyncio.TimerHandle | None = None
+        self._resetting: asyncio.Task[None] | None = None
+        self._client_closed = False
+        self._hung_up = False
+        self._ending = False
+        """True once the end of what we send is in the outbox: nothing may follow it."""
+
+    def begin(self, head: bytes, tail: bytes) -> None:
+        """Take the transport over, send the 101, start the session; `tail` came in with it."""
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        self._transport.set_protocol(self)
+        if not self._transport.is_closing():
+            self._transport.write(head)
+        self._act(self.player.advance(self._loop.time()))
+        if tail:
+            self.data_received(tail)
+        self._go_on()
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """Close from our side, though the tape does not; it is not held against the client."""
+        self._hung_up = True
+        self._end(Close(code, reason))
+        self._go_on()
+
+    def abort(self) -> None:
+        """Drop the connection now."""
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        now = self._loop.time()
+        for event in self._decoder.feed(data):
+            if self._client_closed:
+                return
+            if isinstance(event, Message):
+                self._act(self.player.receive(event.data, now))
+            elif isinstance(event, PeerPing):
+                if not self._ending:
+                    self._outbox.append(self._framer.pong(event.payload))
+            elif isinstance(event, PeerClose):
+                self._client_has_closed(event, now)
+            elif isinstance(event, Violation):
+                code = NOT_UTF8 if event.reason.endswith("UTF-8") else PROTOCOL_ERROR
+                self._break(code, event.reason, now)
+            elif isinstance(event, Oversize):
+                self._break(TOO_BIG, f"the message has {event.size} bytes or more", now)
+        self._go_on()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._pump()
+
+    def eof_received(self) -> None:
+        self._client_is_gone()
+        # The transport closes itself now, after what it has still to send.
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._client_is_gone()
+        self._outbox.clear()
+        for timer in (self._timer, self._farewell):
+            if timer is not None:
+                timer.cancel()
+        self._former.connection_lost(exc)
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    def _go_on(self) -> None:
+        self._pump()
+        self._set_timer()
+
+    def _client_is_gone(self) -> None:
+        if not self._hung_up:
+            self._report(self.player.closed(None, "", self._loop.time()))
+
+    def _report(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Fail | Warn):
+                self._tell(action.report, isinstance(action, Fail))
+
+    def _act(self, actions: list[Action]) -> None:
+        self._report(actions)
+        for action in actions:
+            if isinstance(action, Fail | Warn):
+                continue
+            if isinstance(action, Close | Eof | Reset):
+                self._end(action)
+            elif not self._ending:
+                self._outbox.append(action)
+
+    def _end(self, action: Close | Eof | Reset) -> None:
+        if not self._ending:
+            self._ending = True
+            self._outbox.append(action)
+
+    def _client_has_closed(self, event: PeerClose, now: float) -> None:
+        """Answer the client's close frame as the tape's server did, or as the protocol says."""
+        self._client_closed = True
+        if self._ending:
+            if not self._outbox:
+                self._transport.close()
+            return
+        self._report(self.player.closed(event.code, event.reason, now))
+        reply = self._reply or Reply(event.code, event.reason)
+        self._end(Close(reply.code, reply.reason))
+
+    def _break(self, code: int, why: str, now: float) -> None:
+        """The client does not keep to the protocol: the session cannot go on."""
+        self._report(self.player.closed(None, why, now))
+        self._end(Close(code, why))
+
+    def _pump(self) -> None:
+        """Send what is in the outbox, as far as the client reads."""
+        outbox = self._outbox
+        frames: list[bytes] = []
+        size = 0
+        while outbox and not self._paused and not self._transport.is_closing():
+            action = outbox.popleft()
+            if isinstance(action, Eof | Reset):
+                self._write(frames)
+                self._finish(action)
+                return
+            frames.append(self._frame(action))
+            size += len(frames[-1])
+            if isinstance(action, Close):
+                self._write(frames)
+                self._finish(action)
+                return
+            if size >= BATCH:
+                self._write(frames)
+                frames, size = [], 0
+        self._write(frames)
+
+    def _write(self, frames: list[bytes]) -> None:
+        if frames and not self._transport.is_closing():
+            self._transport.write(b"".join(frames))
+
+    def _frame(self, action: Action | Pong) -> bytes:
+        if isinstance(action, Send):
+            return self._framer.message(action.payload)
+        if isinstance(action, Ping):
+            return self._framer.ping(action.payload)
+        if isinstance(action, Close):
+            return self._framer.close(action.code, action.reason)
+        assert isinstance(action, Pong)
+        return action
+
+    def _finish(self, action: Close | Eof | Reset) -> None:
+        """All is sent: let the connection end as the action says."""
+        if isinstance(action, Reset):
+            if self._resetting is None:
+                self._resetting = self._loop.create_task(self._reset())
+            return
+        if isinstance(action, Close) and self._client_closed:
+            self._transport.close()
+        elif isinstance(action, Eof):
+            self._transport.write_eof()
+        self._farewell = self._loop.call_later(FAREWELL_S, self._transport.abort)
+
+    def _set_timer(self) -> None:
+        due = self.player.next_due
+        if due is None or self._transport.is_closing():
+            return
+        due = min(due, self._loop.time() + LONGEST_TIMER_S)
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return  # it will see then what is due
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        due, now = self.player.next_due, self._loop.time()
+        # A timer may be early by the clock's resolution; the player's time must not be.
+        if due is not None and due <= now + 0.001:
+            self._act(self.player.advance(max(due, now)))
+        self._go_on()
+
+    async def _reset(self) -> None:
+        """Reset the connection once the client has what came before."""
+        deadline = self._loop.time() + RESET_GRACE_S
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        while not self._transport.is_closing() and self._loop.time() < deadline:
+            if not self._transport.get_write_buffer_size() and not _unacknowledged(descriptor):
+                break
+            await asyncio.sleep(0.002)
+        if not self.gone.done():
+            _forget_on_close(descriptor)
+            self._transport.abort()
+
+
+def _unacknowledged(descriptor: int) -> int:
+    """Bytes that the kernel has not yet had acknowledged by the peer (tcp(7), SIOCOUTQ)."""
+    try:
+        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int(struct.unpack("i", answer)[0])
+
+
+def _forget_on_close(descriptor: int) -> None:
+    """Make close() send a reset. The event loop's socket object may hide setsockopt."""
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)

@@ -1,0 +1,81 @@
+"""The 101 by which a replayed connection begins: as on the tape, for the client that asks now."""
+
+from rtproxy.errors import ReplayError
+from rtproxy.replay.recording import Recording
+from rtproxy.replay.selection import ORIGIN_HEADER, origin
+from rtproxy.wire.deflate import Deflate
+from rtproxy.wire.deflater import agree
+from rtproxy.wire.handshake import (
+    Headers,
+    accept_key,
+    end_to_end_headers,
+    header_values,
+    offered_subprotocols,
+)
+
+VERSION = "13"
+
+_MADE_ANEW = {
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-protocol",
+    "content-length",
+    ORIGIN_HEADER,
+}
+
+
+def answer(recording: Recording, request: Headers) -> tuple[bytes, Deflate | None]:
+    """The head of the 101, and the compression that it agrees on.
+
+    Raises ReplayError if the request is no WebSocket handshake (RFC 6455 §4.2.1).
+    """
+    key = header_values(request, "Sec-WebSocket-Key")
+    if not key:
+        raise ReplayError("The handshake has no Sec-WebSocket-Key.")
+    if header_values(request, "Sec-WebSocket-Version") != VERSION:
+        raise ReplayError(f"The handshake is not of WebSocket version {VERSION}.")
+    headers = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept_key(key)),
+    ]
+    subprotocol = choose_subprotocol(recording, request)
+    if subprotocol is not None:
+        headers.append(("Sec-WebSocket-Protocol", subprotocol))
+    agreed = _agree(recording, request)
+    if agreed is not None:
+        headers.append(("Sec-WebSocket-Extensions", agreed[0]))
+    headers += [
+        (name, value)
+        for name, value in end_to_end_headers(recording.headers, websocket=True)
+        if name.lower() not in _MADE_ANEW
+    ]
+    headers.append((ORIGIN_HEADER, origin(recording.name)))
+    lines = ["HTTP/1.1 101 Switching Protocols", *(f"{name}: {value}" for name, value in headers)]
+    head = "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n"
+    return head, agreed[1] if agreed else None
+
+
+def choose_subprotocol(recording: Recording, request: Headers) -> str | None:
+    """The subprotocol to answer with: the recorded one, if the client offers it.
+
+    If nothing was offered when the tape was made, the tape cannot tell. A browser that offers
+    some gives up when none is chosen, so that it gets `realtime`, or else its first that is
+    no credential.
+    """
+    offered = offered_subprotocols(request)
+    chosen = header_values(recording.headers, "Sec-WebSocket-Protocol")
+    if chosen in offered:
+        return chosen
+    if offered_subprotocols(recording.request_headers):
+        return None
+    plain = [name for name in offered if not name.startswith("openai-insecure-")]
+    return "realtime" if "realtime" in offered else next(iter(plain), None)
+
+
+def _agree(recording: Recording, request: Headers) -> tuple[str, Deflate] | None:
+    """Compress if the recorded server did and this client can."""
+    recorded = Deflate.from_header(header_values(recording.headers, "Sec-WebSocket-Extensions"))
+    if recorded is None:
+        return None
+    return agree(header_values(request, "Sec-WebSocket-Extensions"), recorded)

@@ -1,0 +1,180 @@
+"""Which tape a request gets: the next unused one whose path and query fit.
+
+Paths are compared from their last `/realtime` or `/live` on, so that a base URL with or without
+`/v1` makes no difference. Of the query, only what says which session is meant counts. Where a
+value was redacted on the tape, anything fits.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from rtproxy.replay.recording import Recording
+from rtproxy.tape.record import Header
+
+KEYS = ("model", "deployment", "session_id", "intent", "call_id")
+"""Query parameters that say which session is meant."""
+NAMING = "rtproxy_tape"
+"""Query parameter that picks a tape by its name."""
+NAMING_HEADER = "rtproxy-tape"
+ORIGIN_HEADER = "rtproxy-origin"
+"""Response header by which our own servers say that they are not the live service."""
+
+_ENDPOINT = re.compile(r".*(/(?:realtime|live)(?:/.*)?)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, as far as it says which tape is meant."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    tape: str | None = None
+    """Name of the tape that is asked for."""
+
+    @classmethod
+    def of(cls, method: str, target: str, headers: Sequence[tuple[str, str]] = ()) -> "Asked":
+        """Read a request's method, target (path and query, or a whole URL) and headers."""
+        try:
+            parts = urlsplit(target)
+        except ValueError:
+            return cls(method.upper(), target)
+        pairs = dict(parse_qsl(parts.query, keep_blank_values=True))
+        named = next((value for name, value in headers if name.lower() == NAMING_HEADER), None)
+        return cls(
+            method.upper(),
+            parts.path,
+            {key: pairs[key] for key in KEYS if key in pairs},
+            pairs.get(NAMING, named) or None,
+        )
+
+    def __str__(self) -> str:
+        """The request without what may be secret in it."""
+        return f"{self.method} {self.path}" + (f"?{urlencode(self.query)}" if self.query else "")
+
+    def differences(self, recorded: "Asked", ignored: Collection[str] = ()) -> list[str]:
+        """In words, why this request does not fit the recorded one; empty if it does."""
+        found = []
+        if self.method != recorded.method:
+            found.append(f"the method is {recorded.method}")
+        if not _same(_endpoint(recorded.path), _endpoint(self.path)):
+            found.append(f"the path is {recorded.path}")
+        for key in KEYS:
+            there, here = recorded.query.get(key), self.query.get(key)
+            if key not in ignored and not (
+                there == here or (there is not None and here is not None and _same(there, here))
+            ):
+                found.append(f"{key} is {there!r}" if there is not None else f"there is no {key}")
+        return found
+
+
+@dataclass(slots=True)
+class Slot:
+    """One tape on the shelf. `load` reads it once and keeps it; it raises TapeError."""
+
+    name: str
+    path: str
+    connection: str
+    asked: Asked | None
+    """The recorded request; None if the tape does not know, which fits any."""
+    load: Callable[[], Recording]
+    required: bool = True
+    """True if a run in which it is not used is not complete."""
+    uses: int = 0
+
+    @classmethod
+    def of(
+        cls, path: str, header: Header, load: Callable[[], Recording], *, required: bool
+    ) -> "Slot":
+        """A slot for the tape at `path` with this header."""
+        request: Any = header.fields.get("request")
+        asked = None
+        if isinstance(request, dict) and isinstance(request.get("target"), str):
+            asked = Asked.of(str(request.get("method", "GET")), request["target"])
+        name = path.replace("\\", "/").rsplit("/", 1)[-1]
+        return cls(name, path, header.connection, asked, load, required)
+
+    def answers_to(self, name: str) -> bool:
+        """Whether the tape is called this: by its file's name, with or without its ending."""
+        return name in (self.name, stem(self.name))
+
+
+def stem(name: str) -> str:
+    """A tape's file name without `.rtape` or `.rtape.zst`."""
+    return name.removesuffix(".zst").removesuffix(".rtape")
+
+
+class Shelf:
+    """The tapes of a server, in the order in which they are to be played."""
+
+    def __init__(self, slots: Sequence[Slot], notes: Sequence[str] = ()) -> None:
+        self.slots = tuple(slots)
+        self.notes = tuple(notes)
+        """Sentences about the tapes, for a person."""
+
+    def fitting(
+        self, asked: Asked, connection: str, *, loop: bool, ignored: Collection[str] = ()
+    ) -> list[Slot]:
+        """The tapes that the request may get, best first; without `loop` only unused ones."""
+        found = [
+            slot
+            for slot in self.slots
+            if slot.connection == connection
+            and (loop or not slot.uses)
+            and self._fits(slot, asked, ignored)
+        ]
+        return sorted(found, key=lambda slot: slot.uses)
+
+    def why_none(self, asked: Asked, connection: str, ignored: Collection[str] = ()) -> str:
+        """Why no tape is left for a request, and what to do, in a sentence or two."""
+        if asked.tape is not None:
+            if any(self._fits(slot, asked, ignored) for slot in self.slots):
+                return f"{asked.tape} has been played; --loop plays tapes more than once."
+            known = ", ".join(slot.name for slot in self.slots)
+            return (
+                f"There is no tape {asked.tape!r} for a {connection} request; there are: {known}."
+            )
+        kin = [slot for slot in self.slots if slot.connection == connection]
+        used = [slot.name for slot in kin if slot.uses and self._fits(slot, asked, ignored)]
+        if used:
+            return (
+                f"No tape is left for {asked}: {_list(used)} played already. Give one tape for "
+                "each connection, or play them more than once with --loop."
+            )
+        if not kin:
+            return f"No tape fits {asked}: none of the tapes is of a {connection} connection."
+        whys = [
+            f"on {slot.name} {' and '.join(asked.differences(slot.asked, ignored))}"
+            for slot in kin[:5]
+            if slot.asked is not None
+        ]
+        more = f" and {len(kin) - 5} more" if len(kin) > 5 else ""
+        return f"No tape fits {asked}: {', '.join(whys)}{more}."
+
+    def _fits(self, slot: Slot, asked: Asked, ignored: Collection[str]) -> bool:
+        if asked.tape is not None:
+            return slot.answers_to(asked.tape)
+        return slot.asked is None or not asked.differences(slot.asked, ignored)
+
+
+def origin(name: str) -> str:
+    """What our answers say about where they come from: the value of `rtproxy-origin`."""
+    return f"replayed; tape={quote(name, safe='')}"
+
+
+def _endpoint(path: str) -> str:
+    found = _ENDPOINT.fullmatch(path.rstrip("/"))
+    return found[1] if found else path.rstrip("/") or "/"
+
+
+def _same(recorded: str, received: str) -> bool:
+    """Whether two values are equal, or the recorded one was redacted."""
+    return recorded == received or "REDACTED:" in recorded
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"{shown} {'has' if len(names) == 1 else 'have'}"

@@ -1,0 +1,323 @@
+"""The replay server: listens, gives each connection a tape, and keeps the journal.
+
+request ─▶ is it for us? ─▶ which tape? ─┬▶ a WebSocket: one player each, until it is over
+                                         ├▶ a refusal that is on the tape
+                                         └▶ HTTP: the recorded answer
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self, cast
+
+from aiohttp import web
+
+from rtproxy import __version__
+from rtproxy.errors import ListenError, RtproxyError
+from rtproxy.replay.connection import FAREWELL_S, Connection
+from rtproxy.replay.exchange import read_body, send_answer
+from rtproxy.replay.fault import Faults
+from rtproxy.replay.handshake import answer
+from rtproxy.replay.http_tape import compare_body
+from rtproxy.replay.journal import Entry, Journal
+from rtproxy.replay.matching import CustomMatcher, Mode, Rules
+from rtproxy.replay.outcome import Outcome
+from rtproxy.replay.pacing import Pacer
+from rtproxy.replay.player import STALL_S, TRAILING, Player
+from rtproxy.replay.recording import Recording
+from rtproxy.replay.report import CODE, Report
+from rtproxy.replay.selection import KEYS, Asked, Shelf, Slot
+from rtproxy.wire.address import is_addressed_to, is_own_origin, url_host, why_not_listening
+from rtproxy.wire.handshake import Headers, is_websocket_upgrade
+
+NO_FAULTS = Faults()
+OWN_PATH = "/__rtproxy__/"
+GOING_AWAY = 1001
+QUERY = "query."
+"""Prefix of an ignored path that names a parameter of the query instead of a JSON value."""
+
+Watch = Callable[[Entry, Report | str, bool], None]
+"""Called with what a person should know of a connection, and whether it is a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How tapes are to be replayed; see `Player` for what most of these mean."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    match: Mode = "strict"
+    speed: float = 1.0
+    stall_s: float = STALL_S
+    ignore: Sequence[str] = ()
+    matchers: Sequence[CustomMatcher] = ()
+    trailing: Collection[str] = TRAILING
+    loop: bool = False
+    """Play each tape as often as it is asked for."""
+    faults: Faults = NO_FAULTS
+
+    @property
+    def ignored_keys(self) -> frozenset[str]:
+        """Parameters of the query that need not fit."""
+        named = (path.removeprefix("$.") for path in self.ignore)
+        return frozenset(path.removeprefix(QUERY) for path in named if path.startswith(QUERY))
+
+
+class TapeServer:
+    """Serves the tapes of a shelf. `async with TapeServer(shelf, settings) as server:` listens.
+
+    Raises ReplayError for settings that make no sense, ListenError if it cannot listen.
+    """
+
+    def __init__(
+        self, shelf: Shelf, settings: Settings | None = None, watch: Watch | None = None
+    ) -> None:
+        self.settings = settings or Settings()
+        self.shelf = shelf
+        refuses = self.settings.faults.refusal is not None
+        self.journal = Journal(shelf, all_required=not refuses)
+        self.url = ""
+        self._watch = watch
+        self._rules = Rules.of(self.settings.match, self.settings.ignore, self.settings.matchers)
+        Pacer(self.settings.speed)
+        self._live: dict[Connection, Entry] = {}
+        self._connections = 0
+
+    async def start(self) -> None:
+        """Listen; on return, clients can connect."""
+        settings = self.settings
+        server = web.Server(self._serve, access_log=None)
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=FAREWELL_S)
+        await self._runner.setup()
+        try:
+            site = web.TCPSite(self._runner, settings.host, settings.port, backlog=1024)
+            await site.start()
+        except (OSError, OverflowError) as error:
+            await self._runner.cleanup()
+            raise ListenError(why_not_listening(settings.host, settings.port, error)) from None
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{url_host(host)}:{port}"
+
+    async def close(self) -> None:
+        """Stop listening and hang up what is still connected."""
+        for connection in self._live:
+            connection.hang_up(GOING_AWAY, "the replay server was stopped")
+        await self._all_gone(list(self._live), FAREWELL_S)
+        for connection in self._live:
+            connection.abort()
+        await self._runner.cleanup()
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until each tape is at its end or its client has left, `seconds` at most."""
+        open_ones = [one for one in self._live if not one.player.complete]
+        await self._all_gone(open_ones, seconds)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _all_gone(self, connections: Sequence[Connection], seconds: float) -> None:
+        if connections:
+            await asyncio.wait([one.gone for one in connections], timeout=seconds)
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        host = request.headers.get("Host", "")
+        if not is_addressed_to(self.settings.host, host):
+            why = "rtproxy listens on loopback only and this Host is another machine's."
+            return error_response(421, "refused", why)
+        page = request.headers.get("Origin")
+        if page is not None and not is_own_origin(page, host):
+            why = "rtproxy serves tapes to pages from this machine only."
+            return error_response(403, "refused", why)
+        if request.path.startswith(OWN_PATH):
+            return self._own(request.path.removeprefix(OWN_PATH))
+        headers = raw_headers(request)
+        asked = Asked.of(request.method, request.raw_path, headers)
+        try:
+            if is_websocket_upgrade(request.method, headers):
+                return await self._websocket(request, asked, headers)
+            return await self._http(request, asked)
+        except RtproxyError as error:
+            return self._refuse(asked, "http", str(error), 400)
+
+    def _own(self, page: str) -> web.Response:
+        if page == "journal":
+            return web.json_response(self.journal.to_json())
+        if page == "health":
+            health = {"ok": True, "rtproxy": __version__, "open": len(self._live)}
+            return web.json_response(health)
+        return error_response(404, "not_found", f"{OWN_PATH} has journal and health.")
+
+    async def _websocket(
+        self, request: web.BaseRequest, asked: Asked, headers: Headers
+    ) -> web.StreamResponse:
+        refusal = self.settings.faults.refusal
+        if refusal is not None:
+            entry = self.journal.begin(str(asked), "websocket", None)
+            entry.state, entry.finish = "over", lambda: Outcome(cut=True)
+            return error_response(refusal, "rtproxy_fault", "Refused, as --fault asks for.")
+        slots = self._fitting(asked, "websocket")
+        if not slots:
+            return self._no_tape(asked, "websocket")
+        slot = slots[0]
+        slot.uses += 1  # before anything is waited for: no other connection gets it
+        try:
+            recording = await asyncio.to_thread(slot.load)
+            if recording.refuses:
+                self.journal.begin(str(asked), "websocket", slot.name).state = "over"
+                return await send_answer(request, recording, self.settings.speed)
+            head, deflate = answer(recording, headers)
+        except RtproxyError as error:
+            slot.uses -= 1
+            return self._refuse(asked, "websocket", str(error), 400, slot.name)
+        entry = self.journal.begin(str(asked), "websocket", slot.name)
+        player = self._player(recording)
+        entry.finish = player.finish
+        tail, protocol = Tail(), request.protocol
+        protocol.set_parser(cast(Any, tail))
+        connection = Connection(
+            player,
+            protocol.transport or Hung(),
+            protocol,
+            deflate=deflate,
+            reply=recording.reply,
+            tell=lambda report, failed: self._tell(entry, report, failed),
+        )
+        self._live[connection] = entry
+        try:
+            connection.begin(head, tail.data)
+            if protocol.transport is None:
+                connection.connection_lost(None)
+            await connection.gone
+        finally:
+            del self._live[connection]
+            entry.state = "over"
+            outcome = player.finish()
+            entry.finish = lambda: outcome
+        return Taken()
+
+    def _player(self, recording: Recording) -> Player:
+        settings = self.settings
+        self._connections += 1
+        return Player(
+            recording.script,
+            match=settings.match,
+            speed=settings.speed,
+            stall_s=settings.stall_s,
+            ignore=settings.ignore,
+            matchers=settings.matchers,
+            trailing=settings.trailing,
+            faults=settings.faults,
+            connection=self._connections - 1,
+        )
+
+    async def _http(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
+        body = await read_body(request)
+        slots = self._fitting(asked, "http")
+        if not slots:
+            return self._no_tape(asked, "http")
+        reports = []
+        for slot in slots:
+            recording = slot.load()
+            report = compare_body(recording, body, self._rules)
+            if report is None:
+                break
+            reports.append((report, slot, recording))
+        else:
+            report, slot, recording = reports[0]
+        slot.uses += 1
+        entry = self.journal.begin(str(asked), "http", slot.name)
+        entry.state = "over"
+        if report is not None:
+            lenient = self.settings.match == "lenient"
+            outcome = Outcome(warnings=(report,)) if lenient else Outcome(reports=(report,))
+            entry.finish = lambda: outcome
+            self._tell(entry, report, not lenient)
+            if not lenient:
+                return error_response(409, CODE, report.message, rtproxy=report.to_json())
+        return await send_answer(request, recording, self.settings.speed)
+
+    def _fitting(self, asked: Asked, connection: str) -> list[Slot]:
+        return self.shelf.fitting(
+            asked, connection, loop=self.settings.loop, ignored=self._free_keys
+        )
+
+    @property
+    def _free_keys(self) -> Collection[str]:
+        """Under lenient matching only the path decides, as with `--ignore query.…` for all."""
+        return KEYS if self.settings.match == "lenient" else self.settings.ignored_keys
+
+    def _no_tape(self, asked: Asked, connection: str) -> web.Response:
+        why = self.shelf.why_none(asked, connection, self._free_keys)
+        return self._refuse(asked, connection, why, 404)
+
+    def _refuse(
+        self, asked: Asked, connection: str, why: str, status: int, tape: str | None = None
+    ) -> web.Response:
+        entry = self.journal.refuse(str(asked), connection, why, tape)
+        if self._watch is not None:
+            self._watch(entry, why, True)
+        names = [slot.name for slot in self.shelf.slots]
+        return error_response(status, "rtproxy_no_tape", why, tapes=names)
+
+    def _tell(self, entry: Entry, report: Report, failed: bool) -> None:
+        if self._watch is not None:
+            self._watch(entry, replace(report, tape=entry.tape or ""), failed)
+
+
+class Taken(web.StreamResponse):
+    """What a handler returns when the connection is no longer aiohttp's to answer on."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:  # noqa: ARG002
+        self._keep_alive = False
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        pass
+
+
+class Tail:
+    """Takes over the bytes that aiohttp read beyond the handshake."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        pass
+
+
+class Hung(asyncio.Transport):
+    """The transport of a client that hung up before it could be answered."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
+
+
+def error_response(status: int, code: str, message: str, **more: Any) -> web.Response:
+    """A JSON body in the service's error shape, for what we refuse by ourselves."""
+    error = {"type": "rtproxy_error", "code": code, "message": message, "param": None}
+    return web.json_response({"error": error} | more, status=status)
+
+
+def raw_headers(request: web.BaseRequest) -> Headers:
+    """Headers as they were sent: letter case, order and duplicates kept."""
+    return [
+        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+        for name, value in request.raw_headers
+    ]
