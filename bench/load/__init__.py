@@ -1,0 +1,1 @@
+"""The load: clients that send frames made beforehand and time what comes back."""

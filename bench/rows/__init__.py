@@ -1,0 +1,23 @@
+"""The rows of the benchmark, by the name that `python -m bench NAME` takes."""
+
+from collections.abc import Callable
+
+from bench.report import Report
+from bench.rows.inspect import measure_inspect
+from bench.rows.latency import measure_latency
+from bench.rows.memory import measure_memory
+from bench.rows.replay import measure_replay
+from bench.rows.startup import measure_startup
+from bench.rows.throughput import measure_throughput
+from bench.rows.voice import measure_voice
+from bench.stand import Stand
+
+ROWS: dict[str, tuple[str, Callable[[Stand, Report], None]]] = {
+    "latency": ("added round trip of 1.3 KB messages in one session", measure_latency),
+    "throughput": ("messages down one connection", measure_throughput),
+    "voice": ("live voice sessions, the proxy on one core", measure_voice),
+    "memory": ("of an open session, and growth over an hour-long one", measure_memory),
+    "inspect": ("a one-hour tape", measure_inspect),
+    "replay": ("a three-minute session at --speed max", measure_replay),
+    "startup": ("rtproxy --help", measure_startup),
+}
