@@ -141,15 +141,17 @@ async def run(settings: "Settings", command: tuple[str, ...]) -> int:
     table = console.is_terminal and not command
     with LiveDisplay(console, status, settings.out, table=table):
         async with Proxy(settings, status) as proxy:
-            console.print(f"rtproxy: {proxy.url} → {settings.upstream}, tapes in {settings.out}/")
+            line = f"rtproxy: {proxy.url} → {settings.upstream}, tapes in {settings.out}/"
+            console.print(line, soft_wrap=True, markup=False)
             if command:
                 env = environment(proxy.url, current_environment())
                 code = await run_command(command, env, stop)
             else:
                 await stop.wait()
+    ended = "1 connection" if status.finished == 1 else f"{status.finished:,} connections"
+    trouble = f"; {len(status.failures)} of them with errors" if status.failures else ""
     console.print(
-        f"rtproxy: {status.finished} connections, {status.messages:,} events"
-        + (f"; {len(status.failures)} tapes are incomplete" if status.failures else ""),
+        f"rtproxy: {ended}, {status.messages:,} events{trouble}",
         style="bold red" if status.failures else None,
     )
     return code or (1 if status.failures else 0)

@@ -44,9 +44,14 @@ class LiveDisplay:
         """Print what has happened to a connection; failures stand out."""
         failed = bool(self._status.failures) and sentence == self._status.failures[-1]
         if failed:
-            self._console.print(Text(f"rtproxy: {sentence}", style="bold red"))
+            self._say(f"rtproxy: {sentence}", "bold red")
         elif traffic.phase != "open":
-            self._console.print(Text(f"{traffic.name}  {describe(traffic)}", style="dim"))
+            self._say(f"{traffic.name}  {describe(traffic)}", "dim")
+
+    def _say(self, line: str, style: str) -> None:
+        # What is in it came over the network: nothing of it may move the cursor.
+        shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+        self._console.print(Text(shown, style=style), soft_wrap=True)
 
     def render(self) -> RenderableType:
         """The table of open sessions with a line of totals under it."""

@@ -9,10 +9,11 @@ from typing import Self
 
 from aiohttp import web
 
+from rtproxy.errors import ListenError
 from rtproxy.net.listener import Listener
 from rtproxy.net.takeover import raw_headers
 from rtproxy.record.exchange import HttpMode, HttpRelay
-from rtproxy.record.status import Status
+from rtproxy.record.status import Status, Traffic
 from rtproxy.record.tapes import Tapes
 from rtproxy.record.upstream import Dialler, Upstream
 from rtproxy.record.websocket import WebSocketRelay
@@ -69,7 +70,11 @@ class Proxy:
             self._dialler, tapes, self.status, max_message=settings.max_message
         )
         self._http = HttpRelay(self._dialler, tapes, self.status, mode=settings.http)
-        await self._listener.start(settings.host, settings.port)
+        try:
+            await self._listener.start(settings.host, settings.port)
+        except ListenError:
+            await self._dialler.close()
+            raise
         self.url = self._listener.url
 
     async def close(self) -> None:
@@ -91,6 +96,19 @@ class Proxy:
         await self.close()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except ConnectionError:
+            raise  # the client has gone; nobody is left to be answered
+        except Exception as error:
+            # Nobody expected this. One request fails, and the others go on.
+            sentence = (
+                f"{request.path} failed: {type(error).__name__}: {error}. Please report this."
+            )
+            self.status.fail(Traffic(request.path), sentence)
+            return web.json_response(refusal(sentence), status=500)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if not is_addressed_to(self.settings.host, request.headers.get("Host", "")):
             return web.json_response(
                 refusal("rtproxy listens on loopback only and this Host is another machine's."),

@@ -8,21 +8,13 @@ the bytes that came before them. When one side cannot take more, the other is no
 """
 
 import asyncio
-import fcntl
-import os
-import socket
 import ssl
-import struct
-import termios
 from typing import Protocol
+
+from rtproxy.net.reset import reset_after_delivery
 
 WRITE_HIGH_WATER = 256 * 1024
 """Bytes that may wait for a slow reader before the other side is no longer read."""
-
-RESET_GRACE_S = 10.0
-"""How long bytes may take to reach a peer before the reset that followed them is passed on."""
-
-_LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 class Recorder(Protocol):
@@ -106,7 +98,8 @@ class Side(asyncio.Protocol):
     def reset(self) -> None:
         """Send a TCP reset once the bytes before it have reached the peer."""
         if self._resetting is None and not self.gone.done():
-            self._resetting = asyncio.get_running_loop().create_task(self._reset())
+            reset = reset_after_delivery(self.transport, self.gone)
+            self._resetting = asyncio.get_running_loop().create_task(reset)
 
     def _end(self) -> None:
         """Pass this side's end of stream on; when both have ended, let both go."""
@@ -128,18 +121,6 @@ class Side(asyncio.Protocol):
         elif not self.transport.is_closing():
             self.transport.write_eof()
 
-    async def _reset(self) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + RESET_GRACE_S
-        descriptor = self.transport.get_extra_info("socket").fileno()
-        while not self.transport.is_closing() and loop.time() < deadline:
-            if self.transport.get_write_buffer_size() == 0 and _unacknowledged(descriptor) == 0:
-                break
-            await asyncio.sleep(0.002)
-        if not self.gone.done():
-            _forget_on_close(descriptor)
-            self.transport.abort()
-
 
 def join(client: Side, server: Side) -> None:
     """Make each side the other's peer; from here on data flows between them."""
@@ -147,18 +128,3 @@ def join(client: Side, server: Side) -> None:
     for side in (client, server):
         side.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
         side.transport.set_protocol(side)
-
-
-def _unacknowledged(descriptor: int) -> int:
-    """Bytes that the kernel has not yet had acknowledged by the peer (tcp(7), SIOCOUTQ)."""
-    try:
-        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
-    except OSError:
-        return 0
-    return int(struct.unpack("i", answer)[0])
-
-
-def _forget_on_close(descriptor: int) -> None:
-    """Make close() send a reset. The event loop's socket object may hide setsockopt."""
-    with socket.socket(fileno=os.dup(descriptor)) as same:
-        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)

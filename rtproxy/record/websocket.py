@@ -1,12 +1,12 @@
 """One WebSocket connection through the proxy: dial, relay the answer, join, seal."""
 
 import asyncio
-from typing import Any, cast
 
 import aiohttp
 from aiohttp import web
 
 from rtproxy.errors import UpstreamError
+from rtproxy.net.takeover import Hung, Taken, raw_headers, take_client, take_server
 from rtproxy.record.refusal import relay_refusal, report_unreachable
 from rtproxy.record.session import SessionRecorder
 from rtproxy.record.status import Status, Traffic
@@ -15,16 +15,6 @@ from rtproxy.record.tapes import HeaderList, Tapes
 from rtproxy.record.upstream import Dialler
 from rtproxy.wire.deflate import Deflate
 from rtproxy.wire.handshake import end_to_end_headers
-
-
-class Taken(web.StreamResponse):
-    """What a handler returns when the connection is no longer aiohttp's to answer on."""
-
-    async def prepare(self, request: web.BaseRequest) -> None:  # noqa: ARG002
-        self._keep_alive = False
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        pass
 
 
 class Unrecorded:
@@ -39,38 +29,6 @@ class Unrecorded:
     def ended(self, *, from_server: bool) -> None: ...
 
     def lost(self, error: Exception, *, from_server: bool) -> None: ...
-
-
-class Tail:
-    """Takes over the bytes that aiohttp read beyond a handshake."""
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self.data += data
-        return False, b""
-
-    def feed_eof(self) -> None:
-        pass
-
-
-class Hung(asyncio.Transport):
-    """A transport whose peer hung up before the two sides could be joined."""
-
-    def is_closing(self) -> bool:
-        return True
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-    def can_write_eof(self) -> bool:
-        return False
 
 
 class WebSocketRelay:
@@ -149,23 +107,18 @@ def connect(
     request: web.BaseRequest, response: aiohttp.ClientResponse, recorder: Recorder
 ) -> tuple[Side, Side]:
     """Take both transports from aiohttp, send the 101 down, and join them with a tap."""
-    above, below = response.connection, request.protocol
-    upper = above.protocol if above is not None else None
-    client_tail, server_tail = Tail(), Tail()
-    if upper is not None:
-        upper.set_parser(server_tail, None)
-    below.set_parser(cast(Any, client_tail))
-    client = Side(below.transport or Hung(), below, recorder, from_server=False)
-    if upper is None or upper.transport is None:
-        server = Side(Hung(), asyncio.Protocol(), recorder, from_server=True)
-    else:
-        server = Side(upper.transport, upper, recorder, from_server=True)
+    upper = response.connection.protocol if response.connection is not None else None
+    below, from_client = take_client(request)
+    above, from_server = take_server(upper)
+    former = upper if upper is not None and upper.transport is not None else asyncio.Protocol()
+    client = Side(below, request.protocol, recorder, from_server=False)
+    server = Side(above, former, recorder, from_server=True)
     join(client, server)
     if not client.transport.is_closing():
         client.transport.write(answer_head(response))
-    for side, tail in ((server, server_tail), (client, client_tail)):
-        if tail.data:
-            side.data_received(tail.data)
+    for side, tail in ((server, from_server), (client, from_client)):
+        if tail:
+            side.data_received(tail)
     for side in (server, client):
         if isinstance(side.transport, Hung):
             side.connection_lost(None)
@@ -181,11 +134,3 @@ def answer_head(response: aiohttp.ClientResponse) -> bytes:
         if name.lower() not in (b"keep-alive", b"transfer-encoding", b"content-length")
     ]
     return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def raw_headers(message: aiohttp.ClientResponse | web.BaseRequest) -> list[tuple[str, str]]:
-    """Headers as they were sent: letter case, order and duplicates kept."""
-    return [
-        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-        for name, value in message.raw_headers
-    ]

@@ -147,7 +147,8 @@ async def test_a_slow_reader_does_not_fill_memory(tmp_path: Path, slow: str) -> 
     async def drain(wire: Wire) -> tuple[int, int]:
         """Read to the end; stop reading until the proxy has stopped growing, eight times."""
         loop = asyncio.get_running_loop()
-        size = check = 0
+        early = wire.take_here()  # came with the handshake
+        size, check = len(early), zlib.crc32(early)
         pending = list(stalls)
         while data := await loop.sock_recv(wire.sock, 1 << 18):
             size += len(data)
@@ -216,3 +217,45 @@ async def test_a_stop_seals_the_tapes_of_open_sessions(tmp_path: Path, number: i
         assert [record.payload for record in tape if isinstance(record, Event)] == ["hello"]
         (mark,) = (r for r in tape if isinstance(r, Control) and r.name == "marker")
         assert mark.data == {"text": "the proxy was stopped"}
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"\x16\x03\x01\x02\x00" + bytes(100),  # TLS
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nBad Header sk-proj-0123456789abcdef0123\r\n\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET /v1 HTTP/1.1\r\nHost: 127.0.0.1\r\nX: \xff\xfe\r\n\r\n",
+    ],
+)
+async def test_garbage_is_answered_and_nothing_is_said_of_it(
+    tmp_path: Path, garbage: bytes
+) -> None:
+    async with recording("http://127.0.0.1:1", tmp_path) as proxy:
+        wire = Wire(socket.create_connection(("127.0.0.1", proxy.port)))
+        await wire.send(garbage)
+        assert (await wire.take_head()).split()[1] in (b"400", b"502")
+        wire.close()
+        assert await proxy.stop() == 0
+    assert "Traceback" not in proxy.said
+    assert "sk-proj" not in proxy.said
+
+
+async def test_long_headers_pass(tmp_path: Path) -> None:
+    head = request_head(path="/v1/realtime?model=m&long=" + "x" * 30_000)
+
+    async def server(wire: Wire) -> None:
+        assert b"x" * 30_000 in await wire.take_head()
+        await wire.send(accept_head())
+        await wire.rest()
+
+    async with (
+        listening(server) as (port, done),
+        recording(f"http://127.0.0.1:{port}", tmp_path) as proxy,
+    ):
+        wire = Wire(socket.create_connection(("127.0.0.1", proxy.port)))
+        await wire.send(head)
+        assert (await wire.take_head()).startswith(b"HTTP/1.1 101")
+        wire.close()
+        await asyncio.wait_for(done, 30)

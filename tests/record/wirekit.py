@@ -54,13 +54,17 @@ class Wire:
         self._taken = end + 4
         return head
 
+    def take_here(self) -> bytes:
+        """What has been read and not taken yet, without waiting."""
+        taken = bytes(self.received[self._taken :])
+        self._taken = len(self.received)
+        return taken
+
     async def rest(self) -> bytes:
         """Everything until the other end closes or resets."""
         while await self._read():
             pass
-        taken = bytes(self.received[self._taken :])
-        self._taken = len(self.received)
-        return taken
+        return self.take_here()
 
     def finish(self) -> None:
         self.sock.shutdown(socket.SHUT_WR)

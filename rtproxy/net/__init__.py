@@ -1,0 +1,1 @@
+"""What the servers of several rooms share: listening, taking a connection over, resetting it."""
