@@ -10,7 +10,7 @@ from typing import Self
 from aiohttp import web
 
 from rtproxy.errors import ListenError
-from rtproxy.net.listener import Listener
+from rtproxy.net.listener import SERVING, listen
 from rtproxy.net.takeover import raw_headers
 from rtproxy.record.exchange import HttpMode, HttpRelay
 from rtproxy.record.status import Status, Traffic
@@ -53,7 +53,6 @@ class Proxy:
         self.status = status or Status()
         self.url = ""
         self._upstream = Upstream.parse(settings.upstream)
-        self._listener = Listener(self._serve)
 
     async def start(self) -> None:
         """Listen; on return, clients can connect."""
@@ -70,17 +69,18 @@ class Proxy:
             self._dialler, tapes, self.status, max_message=settings.max_message
         )
         self._http = HttpRelay(self._dialler, tapes, self.status, mode=settings.http)
+        server = web.Server(self._serve, **SERVING)
+        self._runner = web.ServerRunner(server, handle_signals=False)
         try:
-            await self._listener.start(settings.host, settings.port)
+            self.url = await listen(self._runner, settings.host, settings.port)
         except ListenError:
             await self._dialler.close()
             raise
-        self.url = self._listener.url
 
     async def close(self) -> None:
         """Stop listening, hang up what is still connected, seal every tape."""
         self._websockets.hang_up("the proxy was stopped")
-        await self._listener.close()
+        await self._runner.cleanup()
         await self._dialler.close()
 
     async def __aenter__(self) -> Self:

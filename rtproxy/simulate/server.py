@@ -8,7 +8,6 @@ everything in it but the time.
 """
 
 import asyncio
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +19,7 @@ import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
-from rtproxy.errors import ListenError
+from rtproxy.net.listener import SERVING, listen
 from rtproxy.realtime.audio import PCM16
 from rtproxy.simulate.chance import Chance
 from rtproxy.simulate.connection import CLOSE_TIMEOUT_S, Connection
@@ -36,7 +35,7 @@ BETA_PROTOCOL = "openai-beta.realtime-v1"
 
 
 class SimulatedServer:
-    """An offline Realtime server. `port` 0 takes any free port; `url` says which."""
+    """An offline Realtime server. `port` 0 takes any free port; `url` then says which."""
 
     def __init__(
         self,
@@ -55,12 +54,8 @@ class SimulatedServer:
         self._live: set[Connection] = set()
         self._secrets: dict[str, Mapping[str, Any]] = {}
         self._runner: web.AppRunner | None = None
-
-    @property
-    def url(self) -> str:
-        """Where HTTP is served, such as http://127.0.0.1:8788."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        self.url = ""
+        """Where HTTP is served, such as http://127.0.0.1:8788; known once it listens."""
 
     @property
     def ws_url(self) -> str:
@@ -87,18 +82,8 @@ class SimulatedServer:
         app.router.add_get("/v1/models", self._serve_models)
         app.on_response_prepare.append(self._sign)
         app.on_shutdown.append(self._hang_up)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            number = error.errno or 0  # negative for a name that cannot be resolved
-            reason = os.strerror(number) if number > 0 else error.strerror or str(error)
-            raise ListenError(
-                f"cannot listen on {self._host}:{self._port}: {reason}; choose another address."
-            ) from None
-        self._port = self._runner.addresses[0][1]
+        self._runner = web.AppRunner(app, shutdown_timeout=CLOSE_TIMEOUT_S, **SERVING)
+        self.url = await listen(self._runner, self._host, self._port)
 
     async def close(self) -> None:
         """Stop listening and end every connection."""
