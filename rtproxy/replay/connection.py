@@ -8,14 +8,10 @@ on the tape nor an answer to the client's own control frames.
 """
 
 import asyncio
-import fcntl
-import os
-import socket
-import struct
-import termios
 from collections import deque
 from collections.abc import Callable
 
+from rtproxy.net.reset import reset_after_delivery
 from rtproxy.replay.action import Action, Close, Eof, Fail, Ping, Reset, Send, Warn
 from rtproxy.replay.framing import Framer
 from rtproxy.replay.player import Player
@@ -33,12 +29,9 @@ BATCH = 64 * 1024
 """Bytes of frames that are written at once."""
 FAREWELL_S = 2.0
 """How long the client may take to end the connection once the server has."""
-RESET_GRACE_S = 10.0
-"""How long bytes may take to reach the client before the reset that follows them."""
 LONGEST_TIMER_S = 3600.0
 
 PROTOCOL_ERROR, NOT_UTF8, TOO_BIG = 1002, 1007, 1009
-_LINGER_NOT = struct.pack("ii", 1, 0)
 
 Pong = bytes
 """In the outbox: a pong frame, ready to go."""
@@ -224,8 +217,8 @@ class Connection(asyncio.Protocol):
     def _finish(self, action: Close | Eof | Reset) -> None:
         """All is sent: let the connection end as the action says."""
         if isinstance(action, Reset):
-            if self._resetting is None:
-                self._resetting = self._loop.create_task(self._reset())
+            reset = reset_after_delivery(self._transport, self.gone)
+            self._resetting = self._loop.create_task(reset)
             return
         if isinstance(action, Close) and self._client_closed:
             self._transport.close()
@@ -251,30 +244,3 @@ class Connection(asyncio.Protocol):
         if due is not None and due <= now + 0.001:
             self._act(self.player.advance(max(due, now)))
         self._go_on()
-
-    async def _reset(self) -> None:
-        """Reset the connection once the client has what came before."""
-        deadline = self._loop.time() + RESET_GRACE_S
-        descriptor = self._transport.get_extra_info("socket").fileno()
-        while not self._transport.is_closing() and self._loop.time() < deadline:
-            if not self._transport.get_write_buffer_size() and not _unacknowledged(descriptor):
-                break
-            await asyncio.sleep(0.002)
-        if not self.gone.done():
-            _forget_on_close(descriptor)
-            self._transport.abort()
-
-
-def _unacknowledged(descriptor: int) -> int:
-    """Bytes that the kernel has not yet had acknowledged by the peer (tcp(7), SIOCOUTQ)."""
-    try:
-        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
-    except OSError:
-        return 0
-    return int(struct.unpack("i", answer)[0])
-
-
-def _forget_on_close(descriptor: int) -> None:
-    """Make close() send a reset. The event loop's socket object may hide setsockopt."""
-    with socket.socket(fileno=os.dup(descriptor)) as same:
-        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)

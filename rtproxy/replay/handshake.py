@@ -6,54 +6,51 @@ from rtproxy.replay.selection import ORIGIN_HEADER, origin
 from rtproxy.wire.deflate import Deflate
 from rtproxy.wire.deflater import agree
 from rtproxy.wire.handshake import (
+    HOP_BY_HOP,
     Headers,
     accept_key,
-    end_to_end_headers,
     header_values,
     offered_subprotocols,
 )
 
 VERSION = "13"
 
-_MADE_ANEW = {
-    "sec-websocket-accept",
-    "sec-websocket-extensions",
-    "sec-websocket-protocol",
-    "content-length",
-    ORIGIN_HEADER,
-}
+_LEFT_OUT = HOP_BY_HOP | {"content-length"}
 
 
 def answer(recording: Recording, request: Headers) -> tuple[bytes, Deflate | None]:
     """The head of the 101, and the compression that it agrees on.
 
-    Raises ReplayError if the request is no WebSocket handshake (RFC 6455 §4.2.1).
+    Its headers are the recorded ones, in their order; those that answer the client's are made
+    anew. Raises ReplayError if the request is no WebSocket handshake (RFC 6455 §4.2.1).
     """
     key = header_values(request, "Sec-WebSocket-Key")
     if not key:
         raise ReplayError("The handshake has no Sec-WebSocket-Key.")
     if header_values(request, "Sec-WebSocket-Version") != VERSION:
         raise ReplayError(f"The handshake is not of WebSocket version {VERSION}.")
-    headers = [
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", accept_key(key)),
-    ]
-    subprotocol = choose_subprotocol(recording, request)
-    if subprotocol is not None:
-        headers.append(("Sec-WebSocket-Protocol", subprotocol))
-    agreed = _agree(recording, request)
-    if agreed is not None:
-        headers.append(("Sec-WebSocket-Extensions", agreed[0]))
-    headers += [
-        (name, value)
-        for name, value in end_to_end_headers(recording.headers, websocket=True)
-        if name.lower() not in _MADE_ANEW
-    ]
-    headers.append((ORIGIN_HEADER, origin(recording.name)))
-    lines = ["HTTP/1.1 101 Switching Protocols", *(f"{name}: {value}" for name, value in headers)]
-    head = "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n"
-    return head, agreed[1] if agreed else None
+    extensions, deflate = _agree(recording, request) or (None, None)
+    made = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Accept": accept_key(key),
+        "Sec-WebSocket-Protocol": choose_subprotocol(recording, request),
+        "Sec-WebSocket-Extensions": extensions,
+        ORIGIN_HEADER: origin(recording.name),
+    }
+    recorded = {name.lower() for name, _ in recording.headers}
+    headers = [(name, value) for name, value in made.items() if name.lower() not in recorded]
+    left = {name.lower(): value for name, value in made.items()}
+    again = set(left)
+    for name, value in recording.headers:
+        if name.lower() in left:
+            new = left.pop(name.lower())
+            headers.append((name, value if new and new.lower() == value.lower() else new))
+        elif name.lower() not in _LEFT_OUT | again:
+            headers.append((name, value))
+    said = [f"{name}: {value}" for name, value in headers if value is not None]
+    head = "\r\n".join(["HTTP/1.1 101 Switching Protocols", *said])
+    return head.encode("utf-8", "surrogateescape") + b"\r\n\r\n", deflate
 
 
 def choose_subprotocol(recording: Recording, request: Headers) -> str | None:

@@ -74,9 +74,9 @@ class Journal:
         self.entries.append(entry)
         return entry
 
-    def refuse(self, asked: str, connection: str, why: str, tape: str | None = None) -> Entry:
+    def refuse(self, asked: str, connection: str, why: str) -> Entry:
         """A request has come that could not be served: a failure."""
-        entry = self.begin(asked, connection, tape)
+        entry = self.begin(asked, connection, None)
         entry.state, entry.refusal = "refused", why
         return entry
 

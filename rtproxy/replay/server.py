@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from aiohttp import web
 
 from rtproxy import __version__
-from rtproxy.errors import ListenError, RtproxyError
+from rtproxy.errors import RtproxyError
+from rtproxy.net.listener import SERVING, listen
+from rtproxy.net.takeover import Hung, Taken, raw_headers, take_client
 from rtproxy.replay.connection import FAREWELL_S, Connection
 from rtproxy.replay.exchange import read_body, send_answer
 from rtproxy.replay.fault import Faults
@@ -28,7 +30,7 @@ from rtproxy.replay.player import STALL_S, TRAILING, Player
 from rtproxy.replay.recording import Recording
 from rtproxy.replay.report import CODE, Report
 from rtproxy.replay.selection import KEYS, Asked, Shelf, Slot
-from rtproxy.wire.address import is_addressed_to, is_own_origin, url_host, why_not_listening
+from rtproxy.wire.address import is_addressed_to, is_own_origin
 from rtproxy.wire.handshake import Headers, is_websocket_upgrade
 
 NO_FAULTS = Faults()
@@ -86,18 +88,9 @@ class TapeServer:
 
     async def start(self) -> None:
         """Listen; on return, clients can connect."""
-        settings = self.settings
-        server = web.Server(self._serve, access_log=None)
+        server = web.Server(self._serve, **SERVING)
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=FAREWELL_S)
-        await self._runner.setup()
-        try:
-            site = web.TCPSite(self._runner, settings.host, settings.port, backlog=1024)
-            await site.start()
-        except (OSError, OverflowError) as error:
-            await self._runner.cleanup()
-            raise ListenError(why_not_listening(settings.host, settings.port, error)) from None
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{url_host(host)}:{port}"
+        self.url = await listen(self._runner, self.settings.host, self.settings.port)
 
     async def close(self) -> None:
         """Stop listening and hang up what is still connected."""
@@ -142,12 +135,20 @@ class TapeServer:
             return self._own(request.path.removeprefix(OWN_PATH))
         headers = raw_headers(request)
         asked = Asked.of(request.method, request.raw_path, headers)
+        websocket = is_websocket_upgrade(request.method, headers)
         try:
-            if is_websocket_upgrade(request.method, headers):
+            if websocket:
                 return await self._websocket(request, asked, headers)
             return await self._http(request, asked)
+        except ConnectionError:
+            raise  # the client has gone; nobody is left to be answered
         except RtproxyError as error:
-            return self._refuse(asked, "http", str(error), 400)
+            why, status = str(error), 400
+        except Exception as error:
+            # Nobody expected this. One request fails, and the others go on.
+            why = f"{asked} failed: {type(error).__name__}: {error}. Please report this."
+            status = 500
+        return self._refuse(asked, "websocket" if websocket else "http", why, status)
 
     def _own(self, page: str) -> web.Response:
         if page == "journal":
@@ -176,26 +177,25 @@ class TapeServer:
                 self.journal.begin(str(asked), "websocket", slot.name).state = "over"
                 return await send_answer(request, recording, self.settings.speed)
             head, deflate = answer(recording, headers)
-        except RtproxyError as error:
+        except RtproxyError:
             slot.uses -= 1
-            return self._refuse(asked, "websocket", str(error), 400, slot.name)
+            raise
         entry = self.journal.begin(str(asked), "websocket", slot.name)
         player = self._player(recording)
         entry.finish = player.finish
-        tail, protocol = Tail(), request.protocol
-        protocol.set_parser(cast(Any, tail))
+        transport, tail = take_client(request)
         connection = Connection(
             player,
-            protocol.transport or Hung(),
-            protocol,
+            transport,
+            request.protocol,
             deflate=deflate,
             reply=recording.reply,
             tell=lambda report, failed: self._tell(entry, report, failed),
         )
         self._live[connection] = entry
         try:
-            connection.begin(head, tail.data)
-            if protocol.transport is None:
+            connection.begin(head, tail)
+            if isinstance(transport, Hung):
                 connection.connection_lost(None)
             await connection.gone
         finally:
@@ -260,10 +260,8 @@ class TapeServer:
         why = self.shelf.why_none(asked, connection, self._free_keys)
         return self._refuse(asked, connection, why, 404)
 
-    def _refuse(
-        self, asked: Asked, connection: str, why: str, status: int, tape: str | None = None
-    ) -> web.Response:
-        entry = self.journal.refuse(str(asked), connection, why, tape)
+    def _refuse(self, asked: Asked, connection: str, why: str, status: int) -> web.Response:
+        entry = self.journal.refuse(str(asked), connection, why)
         if self._watch is not None:
             self._watch(entry, why, True)
         names = [slot.name for slot in self.shelf.slots]
@@ -274,50 +272,7 @@ class TapeServer:
             self._watch(entry, replace(report, tape=entry.tape or ""), failed)
 
 
-class Taken(web.StreamResponse):
-    """What a handler returns when the connection is no longer aiohttp's to answer on."""
-
-    async def prepare(self, request: web.BaseRequest) -> None:  # noqa: ARG002
-        self._keep_alive = False
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        pass
-
-
-class Tail:
-    """Takes over the bytes that aiohttp read beyond the handshake."""
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self.data += data
-        return False, b""
-
-    def feed_eof(self) -> None:
-        pass
-
-
-class Hung(asyncio.Transport):
-    """The transport of a client that hung up before it could be answered."""
-
-    def is_closing(self) -> bool:
-        return True
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
-
-
 def error_response(status: int, code: str, message: str, **more: Any) -> web.Response:
     """A JSON body in the service's error shape, for what we refuse by ourselves."""
     error = {"type": "rtproxy_error", "code": code, "message": message, "param": None}
     return web.json_response({"error": error} | more, status=status)
-
-
-def raw_headers(request: web.BaseRequest) -> Headers:
-    """Headers as they were sent: letter case, order and duplicates kept."""
-    return [
-        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-        for name, value in request.raw_headers
-    ]
