@@ -43,7 +43,9 @@ def allow_many_files() -> None:
 def describe() -> list[str]:
     """Lines that say what the figures were measured on and with."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    pinned = "pinned: the proxy to one core, server and load to the rest"
+    pinned = (
+        "pinned: latency and throughput all on one core; else the proxy on one, the load on others"
+    )
     return [
         f"{os.cpu_count()} × {_processor()}, {platform.system()} {platform.release()}, "
         f"load average {load}",

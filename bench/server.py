@@ -1,7 +1,7 @@
 """The server behind every target: frames made beforehand, sent as the request's query asks.
 
     every=N&reply=NAME   each N-th message of the client is answered by one NAME
-    flood=NAME&batch=N   after the client's first message, NAME without end, N to a write
+    flood=NAME           after the client's first message, NAME without end
     talk=1               after the client's first message, a spoken answer every eight seconds
 
 Run as `python -m bench.server`: prints its port, serves until its stdin ends.
@@ -85,15 +85,16 @@ class Plan(asyncio.Protocol):
             self._timer.cancel()
 
 
-def pour(handle: int, chunk: bytes) -> None:
-    """Send `chunk` again and again until the peer is gone, each in a system call of its own.
+def pour(handle: int, frame: bytes) -> None:
+    """Send `frame` again and again until the peer is gone, each in a system call of its own.
 
-    A transport would join what is written in one turn of the event loop.
+    That is how a server sends its events; a transport would join what is written in one turn of
+    the event loop.
     """
     with socket.socket(fileno=handle) as connection:
         room = select.poll()
         room.register(connection, select.POLLOUT)
-        left = memoryview(chunk)
+        left = memoryview(frame)
         while True:
             try:
                 sent = connection.send(left)
@@ -102,7 +103,7 @@ def pour(handle: int, chunk: bytes) -> None:
             except OSError:
                 return
             else:
-                left = left[sent:] if sent < len(left) else memoryview(chunk)
+                left = left[sent:] if sent < len(left) else memoryview(frame)
 
 
 class Handshake(asyncio.Protocol):
@@ -136,7 +137,7 @@ class Handshake(asyncio.Protocol):
 def plan_of(target: str) -> Plan:
     """Read a plan from a request's target."""
     asked = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
-    flood = FRAMES.get(asked.get("flood", ""), b"") * int(asked.get("batch", "1"))
+    flood = FRAMES.get(asked.get("flood", ""), b"")
     return Plan(int(asked.get("every", "0")), asked.get("reply"), flood, "talk" in asked)
 
 

@@ -65,7 +65,8 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [head, ["---"] * len(head), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
+    escaped = ((cell.replace("|", "\\|") for cell in line) for line in lines)
+    return [f"| {' | '.join(line)} |" for line in escaped]
 
 
 def _cell(figure: Cell) -> str:
