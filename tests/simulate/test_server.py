@@ -296,7 +296,7 @@ async def test_a_plain_request_is_told_to_upgrade() -> None:
 async def test_a_port_in_use_is_a_sentence() -> None:
     async with SimulatedServer(scenario()) as server:
         port = int(server.url.rpartition(":")[2])
-        with pytest.raises(ListenError, match=r"cannot listen on .*Address already in use"):
+        with pytest.raises(ListenError, match="in use by another program"):
             await SimulatedServer(scenario(), port=port).start()
 
 
