@@ -94,9 +94,15 @@ def record(
     Exits with 1 if a tape is incomplete (a full disk, for instance), 2 on a usage error.
     """
     import asyncio
+    import gc
     import sys
 
     from rtproxy.record.proxy import Settings
+
+    # A session's objects live as long as it does: looking through them all at every 700th new
+    # object would hold up the others.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
     host, port = listen or (DEFAULT_LISTEN[0], 0 if command else DEFAULT_LISTEN[1])
     settings = Settings(
