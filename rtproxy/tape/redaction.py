@@ -215,10 +215,7 @@ class Redactor:
                 for mark in marks:
                     if mark in lowered:
                         return True
-        for pattern in self._patterns:
-            if pattern.search(text):
-                return True
-        return False
+        return bool(self._patterns) and any(pattern.search(text) for pattern in self._patterns)
 
     def _shapeless(self, text: str) -> tuple[int, int, str] | None:
         """The string in the middle of the text, if it can hold nothing but a shapeless secret.
