@@ -22,7 +22,6 @@ SHELLS = {
     "__init__",
     "__main__",
     "inspect.terminal",
-    "pytest_plugin",
     "replay.connection",
     "replay.exchange",
     "replay.loader",
@@ -38,7 +37,7 @@ SHELLS = {
     "tape.tail",
     "tape.writer",
 }
-SHELL_ROOMS = {"cli", "net", "record"}
+SHELL_ROOMS = {"cli", "net", "pytest_plugin", "record"}
 
 IO_MODULES = {
     "aiohttp", "asyncio", "click", "rich", "textual", "websockets", "uvloop",

@@ -1,0 +1,36 @@
+"""A project with tests of its own, and a server to record them from."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from rtproxy.serve import Background
+from rtproxy.simulate.scenario import Scenario
+from rtproxy.simulate.server import SimulatedServer
+from tests.plugin.project import Project
+
+SCENARIO = """
+[delays]
+first_text = 0
+
+[[reply]]
+when = ""
+text = "Good day."
+"""
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[str]:
+    """The URL of a simulated Realtime server."""
+    scenario = Scenario.parse(SCENARIO, "plugin.toml")
+    background = Background(lambda: SimulatedServer(scenario))
+    background.start()
+    yield background.server.url
+    background.close()
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, upstream: str, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """An empty project of a user, outside of any CI."""
+    monkeypatch.delenv("CI", raising=False)
+    return Project(pytester, upstream)
