@@ -10,6 +10,7 @@ blocks does not block them.
 import asyncio
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -102,7 +103,7 @@ class Background(Generic[S]):
         self._thread = self._loop = None
 
 
-class _Managed(Generic[S]):
+class _Managed(ABC, Generic[S]):
     """A server in the background, as a context manager of either kind."""
 
     _background: Background[S]
@@ -140,9 +141,9 @@ class _Managed(Generic[S]):
         await asyncio.to_thread(self.close)
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """Where HTTP is served, such as http://127.0.0.1:41234."""
-        raise NotImplementedError
 
     @property
     def base_url(self) -> str:

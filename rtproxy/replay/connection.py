@@ -56,6 +56,8 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.player = player
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.played: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once the tape is at its end, or the connection is gone."""
         self._transport = transport
         self._former = former
         self._decoder = MessageDecoder(from_client=True, deflate=deflate, max_message=MAX_MESSAGE)
@@ -131,12 +133,15 @@ class Connection(asyncio.Protocol):
             if timer is not None:
                 timer.cancel()
         self._former.connection_lost(exc)
-        if not self.gone.done():
-            self.gone.set_result(None)
+        for future in (self.played, self.gone):
+            if not future.done():
+                future.set_result(None)
 
     def _go_on(self) -> None:
         self._pump()
         self._set_timer()
+        if not self.played.done() and self.player.complete:
+            self.played.set_result(None)
 
     def _client_is_gone(self) -> None:
         if not self._hung_up:

@@ -96,15 +96,16 @@ class TapeServer:
         """Stop listening and hang up what is still connected."""
         for connection in self._live:
             connection.hang_up(GOING_AWAY, "the replay server was stopped")
-        await self._all_gone(list(self._live), FAREWELL_S)
+        if self._live:
+            await asyncio.wait([one.gone for one in self._live], timeout=FAREWELL_S)
         for connection in self._live:
             connection.abort()
         await self._runner.cleanup()
 
     async def settle(self, seconds: float) -> None:
         """Wait until each tape is at its end or its client has left, `seconds` at most."""
-        open_ones = [one for one in self._live if not one.player.complete]
-        await self._all_gone(open_ones, seconds)
+        if self._live:
+            await asyncio.wait([one.played for one in self._live], timeout=seconds)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -117,10 +118,6 @@ class TapeServer:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
-
-    async def _all_gone(self, connections: Sequence[Connection], seconds: float) -> None:
-        if connections:
-            await asyncio.wait([one.gone for one in connections], timeout=seconds)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         host = request.headers.get("Host", "")

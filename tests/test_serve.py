@@ -1,0 +1,196 @@
+"""ReplayServer and RecordProxy: servers for programs that have no loop to give."""
+
+import asyncio
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import openai
+import pytest
+import websockets
+from websockets.sync.client import connect
+
+import rtproxy
+from rtproxy.errors import ListenError, MismatchError, ReplayError, TapeError, UpstreamError
+from rtproxy.simulate.library import load
+from rtproxy.simulate.server import SimulatedServer
+from tests.replay.follow import events, follow, greeting, read, write_tape
+from tests.replay.taped import Tape, event
+
+QUERY = "?model=gpt-realtime"
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> Path:
+    return write_tape(tmp_path / "call.rtape", greeting())
+
+
+def converse(url: str) -> None:
+    """The conversation of `greeting`, by a client that blocks."""
+    with connect(url + QUERY) as client:
+        client.recv()
+        client.send(event("response.create"))
+        client.recv()
+        client.recv()
+
+
+def test_in_a_test_that_blocks(tape: Path) -> None:
+    with rtproxy.ReplayServer(tape) as server:
+        assert server.base_url == server.url + "/v1"
+        assert server.ws_url == server.url.replace("http", "ws") + "/v1/realtime"
+        converse(server.ws_url)
+        server.verify()
+        (outcome,) = server.outcomes
+        assert outcome.ok
+    server.verify()
+    assert server.journal["ok"]
+    assert not [one for one in threading.enumerate() if one.name == "rtproxy"]
+
+
+async def test_in_a_test_with_a_loop(tape: Path) -> None:
+    async with rtproxy.ReplayServer(str(tape)) as server:
+        client = await follow(server.url, read(tape))
+        assert client.code == 1000
+        # The loop is the server's own: this one may block without blocking it.
+        with urlopen(f"{server.url}/__rtproxy__/health") as answer:
+            assert json.load(answer)["ok"]
+        server.verify()
+
+
+def test_verify_tells_what_went_wrong(tape: Path) -> None:
+    with rtproxy.ReplayServer(tape) as server:
+        with pytest.raises(MismatchError, match=r"call\.rtape was not played"):
+            server.verify()
+        with connect(server.ws_url + QUERY) as client:
+            client.recv()
+            client.send(event("response.cancel"))
+            assert "rtproxy_mismatch" in str(client.recv())
+        with pytest.raises(MismatchError, match=r"(?s)unexpected.*response.cancel.*call\.rtape"):
+            server.verify()
+        assert not server.outcomes[0].ok
+
+
+def test_verify_waits_for_a_session_that_is_about_to_end(tape: Path) -> None:
+    with rtproxy.ReplayServer(tape, speed=1) as server:
+        with connect(server.ws_url + QUERY) as client:
+            client.send(event("response.create"))
+            server.verify()
+            client.close()
+
+
+def test_verify_does_not_wait_for_ever(tape: Path) -> None:
+    with rtproxy.ReplayServer(tape) as server, connect(server.ws_url + QUERY):
+        with pytest.raises(MismatchError, match="was not played to its end"):
+            server.verify(wait=0.05)
+
+
+def test_options(tmp_path: Path) -> None:
+    tape = Tape().client("session.update", session={"instructions": "be kind"}).client("x", n=1)
+    path = write_tape(tmp_path / "call.rtape", tape.server("done"))
+    seen = []
+
+    def matcher(recorded: Any, received: Any) -> bool | None:
+        seen.append(received["type"])
+        return True if received["type"] == "x" else None
+
+    with rtproxy.ReplayServer(
+        [path], ignore=["session"], matchers=[matcher], faults=["duplicate=done"], speed="10x"
+    ) as server:
+        with connect(server.ws_url + QUERY) as client:
+            client.send(event("session.update", session={"instructions": "be rude"}))
+            client.send(event("x", n=2))
+            assert [client.recv(), client.recv()] == [event("done")] * 2
+        server.verify()
+    assert "x" in seen
+
+
+def test_what_is_wrong_is_said_at_once(tmp_path: Path, tape: Path) -> None:
+    with pytest.raises(TapeError, match="There is no file"):
+        rtproxy.ReplayServer(tmp_path / "none.rtape")
+    with pytest.raises(ReplayError, match="no speed"):
+        rtproxy.ReplayServer(tape, speed="warp")
+    with pytest.raises(ReplayError, match="no speed"):
+        rtproxy.ReplayServer(tape, speed=0)
+    with pytest.raises(ReplayError, match="no fault"):
+        rtproxy.ReplayServer(tape, faults=["nonsense"])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = rtproxy.ReplayServer(tape, port=taken.getsockname()[1])
+        with pytest.raises(ListenError, match="in use"):
+            server.start()
+    with pytest.raises(RuntimeError, match="with"):
+        _ = server.url
+    server.close()
+    assert not [one for one in threading.enumerate() if one.name == "rtproxy"]
+
+
+async def test_the_journal_for_other_languages(tape: Path) -> None:
+    async with rtproxy.ReplayServer(tape) as server:
+        await follow(server.url, read(tape))
+        with pytest.raises(websockets.exceptions.InvalidStatus):
+            await websockets.connect(server.ws_url + QUERY)
+
+        def fetch() -> Any:
+            with urlopen(f"{server.url}/__rtproxy__/journal") as answer:
+                return json.load(answer)
+
+        journal = await asyncio.to_thread(fetch)
+    assert journal["schema"] == "rtproxy.journal/1"
+    assert journal["ok"] is False
+    played, refused = journal["connections"]
+    assert played == {
+        "number": 0,
+        "request": "GET /v1/realtime?model=gpt-realtime",
+        "connection": "websocket",
+        "tape": "call.rtape",
+        "state": "over",
+        "ok": True,
+        "complete": True,
+        "reports": [],
+        "warnings": [],
+        "unsent": [],
+        "undelivered": [],
+        "reordered": [],
+    }
+    assert refused["state"] == "refused"
+    assert "has played already" in refused["refusal"]
+    assert journal["tapes"] == [
+        {
+            "name": "call.rtape",
+            "connection": "websocket",
+            "request": "GET /v1/realtime?model=gpt-realtime",
+            "uses": 1,
+        }
+    ]
+
+
+async def test_recording_and_replaying(tmp_path: Path) -> None:
+    async def talk(base_url: str) -> list[Any]:
+        client = openai.AsyncOpenAI(api_key="sk-test", base_url=base_url)
+        events: list[Any] = []
+        async with client, client.realtime.connect(model="gpt-realtime") as connection:
+            await connection.session.update(
+                session={"type": "realtime", "output_modalities": ["text"]}
+            )
+            await connection.response.create()
+            while not events or events[-1].type != "response.done":
+                events.append(await connection.recv())
+        return events
+
+    async with SimulatedServer(load("text")) as simulated:
+        async with rtproxy.RecordProxy(upstream=simulated.url, out=tmp_path) as proxy:
+            recorded = await talk(proxy.base_url)
+        (tape,) = proxy.tapes
+        assert not proxy.failures
+    async with rtproxy.ReplayServer(proxy.tapes) as server:
+        assert await talk(server.base_url) == recorded
+        server.verify()
+    assert len(events(tape)) >= len(recorded)
+
+
+def test_a_proxy_that_cannot_begin(tmp_path: Path) -> None:
+    with pytest.raises(UpstreamError):
+        rtproxy.RecordProxy(upstream="ftp://x", out=tmp_path).start()
+    assert not [one for one in threading.enumerate() if one.name == "rtproxy"]
