@@ -163,6 +163,7 @@ async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) ->
     from rich.console import Console
 
     from rtproxy.cli.command import current_environment, environment, run_command, stop_on_signals
+    from rtproxy.inspect.escape import visible
     from rtproxy.replay.server import TapeServer
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -173,9 +174,9 @@ async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) ->
     async with server:
         names = ", ".join(slot.name for slot in shelf.slots[:3])
         more = f" and {len(shelf.slots) - 3} more" if len(shelf.slots) > 3 else ""
-        console.print(f"rtproxy: {server.url} replays {names}{more}")
+        console.print(f"rtproxy: {server.url} replays {visible(names)}{more}")
         for note in shelf.notes:
-            console.print(f"rtproxy: {note}")
+            console.print(f"rtproxy: {visible(note)}")
         if command:
             env = environment(server.url, current_environment())
             env.setdefault("OPENAI_API_KEY", DUMMY_KEY)
@@ -189,8 +190,10 @@ async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) ->
 
 def tell(console: "Console", what: "Report | str", failed: bool) -> None:
     """Print a mismatch, or a sentence about a request that could not be served."""
+    from rtproxy.inspect.escape import visible
+
     style = "bold red" if failed else "yellow"
-    text = what if isinstance(what, str) else what.to_text(min(console.width, 120))
+    text = visible(what) if isinstance(what, str) else what.to_text(min(console.width, 120))
     console.print(f"rtproxy: {text}", style=style)
 
 

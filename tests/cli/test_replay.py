@@ -139,6 +139,17 @@ async def test_a_broken_off_recording_plays_with_a_word(tmp_path: Path) -> None:
     assert "crashed.rtape was not sealed" in err.replace("\n", " ")
 
 
+async def test_what_a_client_asks_for_does_nothing_to_the_terminal(
+    tape: Path, tmp_path: Path
+) -> None:
+    ask = "import os; from websockets.sync.client import connect as c\n" \
+        "c(os.environ['RTPROXY_URL'].replace('http', 'ws') + '/x?model=%1b[31mred')"  # fmt: skip
+    code, _, err = await rtproxy("replay", ".", "--", sys.executable, "-c", ask, cwd=tmp_path)
+    assert code == 1
+    assert "\x1b" not in err.replace("\x1b[1;31m", "").replace("\x1b[0m", "")
+    assert "No tape fits GET /x?model=" in err
+
+
 async def test_options_reach_the_replay(tmp_path: Path) -> None:
     tape = Tape().server("a").client("session.update", session={"instructions": "be kind"})
     write_tape(tmp_path / "call.rtape", tape.server("b").server("c"))
