@@ -23,7 +23,7 @@ from rtproxy.realtime.dialect import canonical
 from rtproxy.replay.message import parse_message
 
 SPEAKING = "response.speaking"
-"""The moment of a response's first text or audio."""
+"""The moment of a response's first text or audio. A transcript is not heard and does not count."""
 AUDIO_WAITS = frozenset({"session.created", "session.updated", SPEAKING, "response.done"})
 """Moments that the caller's audio waits for. What is heard in it comes when it comes."""
 
@@ -31,15 +31,14 @@ _NTH = frozenset({
     "session.created",
     "session.updated",
     "input_audio_buffer.committed",
-    "input_audio_buffer.cleared",
     "input_audio_buffer.speech_started",
     "input_audio_buffer.speech_stopped",
-    "output_audio_buffer.cleared",
-    "conversation.item.truncated",
-    "conversation.item.deleted",
     "conversation.item.retrieved",
 })  # fmt: skip
-"""Moments that are told apart by counting."""
+"""Moments that are told apart by counting.
+
+What only acknowledges, such as conversation.item.truncated, is waited for by nobody.
+"""
 _NAMED = frozenset({
     "conversation.created",
     "conversation.item.added",
@@ -48,11 +47,7 @@ _NAMED = frozenset({
     "response.output_item.added",
     "response.function_call_arguments.done",
 })  # fmt: skip
-_DELTAS = frozenset({
-    "response.output_text.delta",
-    "response.output_audio.delta",
-    "response.output_audio_transcript.delta",
-})  # fmt: skip
+_DELTAS = frozenset({"response.output_text.delta", "response.output_audio.delta"})
 _RESPONSE_ID = re.compile(r'"response_id"\s*:\s*"([^"\\]*)"')
 
 

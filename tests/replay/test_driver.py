@@ -1,5 +1,6 @@
 """The driver: a tape as the client of a live server that makes other ids."""
 
+import base64
 import json
 from math import inf
 from pathlib import Path
@@ -44,9 +45,15 @@ def test_a_captured_session_is_driven_against_its_own_server(capture: Path) -> N
             else:
                 expected.append(live(text))
     assert driver.complete
+    driver.advance(1.0)
     assert driver.over
     assert driver.finish().ok
     assert got == expected
+
+
+def ms(duration: int) -> str:
+    """Base64 of so much pcm16."""
+    return base64.b64encode(bytes(48 * duration)).decode()
 
 
 def tool_call() -> Tape:
@@ -95,13 +102,16 @@ def test_live_ids_go_into_what_is_sent_and_the_end_is_as_recorded() -> None:
     driver.receive(event("response.created", response={"id": "R2"}), 0.0)
     item = {"id": "I2", "type": "message", "role": "assistant"}
     driver.receive(event("response.output_item.added", response_id="R2", item=item), 0.0)
-    delta = event("response.output_audio_transcript.delta", response_id="R2", delta="Hi")
+    words = event("response.output_audio_transcript.delta", response_id="R2", delta="Hi")
+    assert driver.receive(words, 0.0) == [], "words are not heard before the audio"
+    delta = event("response.output_audio.delta", response_id="R2", item_id="I2", delta=ms(500))
     sent = driver.receive(delta, 0.0)
     assert [json.loads(text) for text in texts(sent)] == [
         {"type": "response.cancel", "response_id": "R2"},
         {"type": "conversation.item.truncate", "item_id": "I2", "audio_end_ms": 300},
     ]
-    end = driver.receive(event("response.done", response={"id": "R2"}), 0.0)
+    assert driver.receive(event("response.done", response={"id": "R2"}), 0.0) == []
+    end = driver.advance(0.02)
     assert end == [Close(1000, "bye", tool_call().records[-1].seq)]  # type: ignore[union-attr]
     assert driver.over
     assert driver.next_due is None
@@ -165,6 +175,82 @@ def test_audio_keeps_its_pace_and_waits_for_answers_only() -> None:
     assert driver.advance(15.0) == []
     assert driver.receive(event("response.done", response={"id": "x"}), 16.0) == []
     assert len(texts(driver.advance(16.01))) == 1
+
+
+@pytest.mark.parametrize(("received", "claimed"), [(100, 100), (299, 299), (5000, 300)])
+def test_a_truncate_claims_no_more_than_has_been_received(received: int, claimed: int) -> None:
+    driver, sent = driven_to_the_barge_in(received)
+    assert json.loads(texts(sent)[-1])["audio_end_ms"] == claimed
+    assert driver.finish().warnings == ()
+
+
+def test_a_truncate_of_nothing_is_left_out_with_a_word() -> None:
+    driver, sent = driven_to_the_barge_in(0)
+    warn = next(action for action in sent if isinstance(action, Warn))
+    assert sent_types(sent) == ["response.cancel"]
+    assert "conversation.item.truncate (#22) is left out" in warn.report.message
+    driver.receive(event("response.done", response={"id": "R2"}), 0.0)
+    driver.advance(0.02)
+    assert driver.finish().ok
+
+
+def driven_to_the_barge_in(received_ms: int) -> tuple[Driver, list[Action]]:
+    """A drive of `tool_call` up to its cancel and truncate, after this much of the answer.
+
+    Nothing: the answer is over without an item.
+    """
+    driver = drive(tool_call())
+    actions: list[Action] = []
+    item = {"id": "I1", "type": "function_call", "name": "weather", "call_id": "C1"}
+    for message in (
+        event("session.created", session={}),
+        event("session.updated", session={}),
+        event("conversation.item.added", item={"id": "mine", "role": "user"}),
+        event("response.created", response={"id": "R1"}),
+        event("response.output_item.added", response_id="R1", item=item),
+        event("response.function_call_arguments.done", call_id="C1", arguments="{}"),
+        event("response.done", response={"id": "R1"}),
+        event("response.created", response={"id": "R2"}),
+    ):
+        driver.receive(message, 0.0)
+    if not received_ms:
+        return driver, driver.receive(event("response.done", response={"id": "R2"}), 0.0)
+    item = {"id": "I2", "type": "message", "role": "assistant"}
+    driver.receive(event("response.output_item.added", response_id="R2", item=item), 0.0)
+    delta = {"response_id": "R2", "item_id": "I2", "content_index": 0, "delta": ms(received_ms)}
+    actions += driver.receive(event("response.output_audio.delta", **delta), 0.0)
+    return driver, actions
+
+
+def test_the_server_is_heard_out_however_fast_the_tape_is_played() -> None:
+    tape = Tape().client("response.create").server("response.created", response={"id": "r"})
+    tape.server("response.done", response={"id": "r"}).wait(60_000).control("close", code=1000)
+    driver = drive(tape)
+    driver.advance(0.0)
+    driver.receive(event("response.created", response={"id": "x"}), 1.0)
+    driver.receive(event("response.done", response={"id": "x"}), 2.0)
+    assert driver.receive(event("rate_limits.updated"), 2.3) == []
+    assert driver.next_due == 2.8
+    assert driver.receive(event("response.created", response={"id": "y"}), 2.4) == []
+    assert driver.advance(9.0) == [], "another answer is under way"
+    assert driver.receive(event("response.done", response={"id": "y"}), 9.1) == []
+    assert len(driver.advance(9.6)) == 1
+    assert driver.finish().ok
+
+
+def test_another_dialect_is_named_once_the_server_objects() -> None:
+    tape = Tape().server("session.created", session={"type": "realtime", "output_modalities": []})
+    tape.client("session.update", session={"type": "realtime"}).server("session.updated")
+    driver = drive(tape)
+    beta = event("session.created", session={"modalities": ["text"], "voice": "alloy"})
+    assert sent_types(driver.receive(beta, 0.0)) == ["session.update"]
+    error = event("error", error={"message": "Unknown parameter: 'session.type'."})
+    fail, close = driver.receive(error, 0.1)
+    assert isinstance(fail, Fail)
+    assert isinstance(close, Close)
+    assert "the tape is of a GA session, the server speaks beta" in fail.report.message
+    assert "Unknown parameter: 'session.type'." in fail.report.message
+    assert "not translated" in fail.report.to_text()
 
 
 def interrupted() -> Tape:
