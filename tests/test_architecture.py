@@ -23,6 +23,7 @@ SHELLS = {
     "__main__",
     "inspect.terminal",
     "replay.connection",
+    "replay.drive",
     "replay.exchange",
     "replay.loader",
     "replay.server",

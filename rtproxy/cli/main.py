@@ -14,6 +14,7 @@ from rtproxy.errors import RtproxyError
 COMMANDS = {
     "record": "Put a recording proxy in front of a Realtime server.",
     "replay": "Play tapes to clients, in the server's part.",
+    "drive": "Play a tape to a live server, in the client's part.",
     "inspect": "Show what is on a tape.",
     "tape": "List, check, repair and dump tapes.",
     "simulate": "Run an offline Realtime server.",
