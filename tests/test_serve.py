@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -21,6 +22,15 @@ from tests.replay.follow import events, follow, greeting, read, write_tape
 from tests.replay.taped import Tape, event
 
 QUERY = "?model=gpt-realtime"
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays() -> Iterator[None]:
+    """Each test here ends every thread that it began."""
+    before = set(threading.enumerate())
+    yield
+    left = {thread for thread in threading.enumerate() if thread.name == "rtproxy"} - before
+    assert not left
 
 
 @pytest.fixture
@@ -47,7 +57,6 @@ def test_in_a_test_that_blocks(tape: Path) -> None:
         assert outcome.ok
     server.verify()
     assert server.journal["ok"]
-    assert not [one for one in threading.enumerate() if one.name == "rtproxy"]
 
 
 async def test_in_a_test_with_a_loop(tape: Path) -> None:
@@ -123,7 +132,6 @@ def test_what_is_wrong_is_said_at_once(tmp_path: Path, tape: Path) -> None:
     with pytest.raises(RuntimeError, match="with"):
         _ = server.url
     server.close()
-    assert not [one for one in threading.enumerate() if one.name == "rtproxy"]
 
 
 async def test_the_journal_for_other_languages(tape: Path) -> None:
@@ -193,4 +201,3 @@ async def test_recording_and_replaying(tmp_path: Path) -> None:
 def test_a_proxy_that_cannot_begin(tmp_path: Path) -> None:
     with pytest.raises(UpstreamError):
         rtproxy.RecordProxy(upstream="ftp://x", out=tmp_path).start()
-    assert not [one for one in threading.enumerate() if one.name == "rtproxy"]
