@@ -166,7 +166,7 @@ def closest(progress: Progress, value: object, rules: Rules, ids: IdMap) -> Comp
 
 def _skipped(progress: Progress, later: ClientStep, value: object) -> Report:
     """The message is on the tape, but only after another that has not come."""
-    missing = next(progress.window.open_steps())
+    missing = progress.window.before(later)
     name, kind = (one.type or "a message" for one in (missing, later))
     return Report(
         "missing",

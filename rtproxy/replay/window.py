@@ -6,7 +6,9 @@ ahead of earlier ones if
 - no more than `size` earlier steps are still open,
 - every server step whose id it carries may have gone out already, and
 - it is no request to answer (response.create), or the earlier ones are of its own burst: no
-  server event lies between them. An answer rests on all that was said before it.
+  server event lies between them. An answer rests on all that was said before it, but not on what
+  changes nothing: frameworks retrieve items and set up tracing whenever a server event comes, in
+  parallel to what the application asks for.
 
 Nothing here asks what was sent yet or how late it is, so that the outcome depends on the
 messages alone.
@@ -18,6 +20,17 @@ from rtproxy.replay.script import ClientStep, Script
 
 SIZE = 16
 _REQUESTS = {"response.create"}
+_READS = {"conversation.item.retrieve"}
+_UNHEARD = {"type", "model", "tracing"}
+"""Fields of a session.update that no answer depends on; the model of a session stays the same."""
+
+
+def is_aside(step: ClientStep) -> bool:
+    """True if no answer depends on the step: it only reads, or sets up tracing."""
+    if step.type == "session.update":
+        session = step.value.get("session")
+        return isinstance(session, dict) and "tracing" in session and session.keys() <= _UNHEARD
+    return step.type in _READS
 
 
 class Window:
@@ -50,12 +63,20 @@ class Window:
     def candidates(self, opened: int) -> Iterator[ClientStep]:
         """Steps that the next message may stand for; `opened` server steps may have gone out."""
         earliest: ClientStep | None = None
+        """The first open step that an answer rests on."""
         for passed, step in enumerate(self.open_steps()):
             if passed >= self.size:
                 return
-            earliest = earliest or step
+            if earliest is None and not is_aside(step):
+                earliest = step
             if step.rests_on > opened:
                 continue
-            if step.type in _REQUESTS and step.after != earliest.after:
+            if step.type in _REQUESTS and earliest and step.after != earliest.after:
                 continue
             yield step
+
+    def before(self, step: ClientStep) -> ClientStep:
+        """The open step that has to come before `step`."""
+        earlier = [one for one in self.open_steps() if one.index < step.index]
+        heard = [one for one in earlier if not is_aside(one)]
+        return (heard if heard and step.type in _REQUESTS else earlier)[0]

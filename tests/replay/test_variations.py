@@ -161,6 +161,47 @@ def test_tool_output_before_response_done_and_in_another_order() -> None:
     assert player.finish().ok
 
 
+def framework() -> Tape:
+    """An agent framework retrieves items and sets up tracing by itself, whenever it gets to it."""
+    tape = Tape().server("session.created", session={"id": "s"})
+    tape.client("session.update", session={"type": "realtime", "tracing": "auto"})
+    tape.client("session.update", session={"type": "realtime", "instructions": "Be brief."})
+    tape.server("session.updated").client(user("hello", id="c_1")).server(added("hello", "c_1"))
+    tape.client("conversation.item.retrieve", item_id="c_1")
+    tape.server("conversation.item.retrieved", item={"id": "c_1"})
+    return tape.client("response.create").server("response.created", response={"id": "r"})
+
+
+def test_an_answer_may_be_asked_for_before_what_only_reads_or_sets_up_tracing() -> None:
+    tracing, config, hello, retrieve, create = messages(framework().records, False)
+    actions, player = play(framework(), [config, hello, create, retrieve, tracing])
+    assert texts(actions) == messages(framework().records, True)
+    assert player.finish().ok
+    assert len(player.finish().reordered) == 4
+    _, player = play(framework(), [tracing, config, hello, create], match="exact")
+    assert player.finish().reports[0].kind == "missing"
+
+
+def test_an_answer_may_not_be_asked_for_before_what_it_rests_on() -> None:
+    tracing, config, hello, _, create = messages(framework().records, False)
+    for sent, missing in (([hello], config), ([tracing, config], hello)):
+        _, player = play(framework(), [*sent, create])
+        (report,) = player.finish().reports
+        assert report.kind == "missing"
+        assert report.expected is not None
+        assert report.expected.value == json.loads(missing)
+
+
+def test_what_only_reads_may_not_be_left_out() -> None:
+    tracing, config, hello, _, create = messages(framework().records, False)
+    _, player = play(framework(), [tracing, config, hello, create])
+    assert player.next_due is not None
+    player.advance(player.next_due)
+    (report,) = player.finish().reports
+    assert report.expected is not None
+    assert (report.kind, report.expected.type) == ("missing", "conversation.item.retrieve")
+
+
 def test_volatile_values_are_free_and_metadata_is_echoed() -> None:
     tape = Tape().client("response.create", response={"metadata": {"run": "1"}})
     tape.server('{"type": "response.created", "response": {"metadata": {"run":"1"}, "id": "r"}}')
