@@ -123,18 +123,25 @@ async def _dial(
         raise UpstreamError(f"The server refused the connection with {refusals}") from None
     except TimeoutError:
         raise UpstreamError(f"{url} did not answer in {DIAL_S:g} s.") from None
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError):
+        # Their words would show the query, which may hold the key.
+        raise UpstreamError(f"{url} is no URL of a server.") from None
+    except (aiohttp.ClientError, OSError) as error:
         raise UpstreamError(f"{url} cannot be reached: {error}.") from None
 
 
 class _Refusals:
-    """Keeps what a server says when it refuses a handshake: ws_connect would throw it away."""
+    """Keeps what a server says when it refuses a handshake: ws_connect would throw it away.
+
+    A redirect is a refusal too: whoever it leads to has no claim to the key.
+    """
 
     def __init__(self) -> None:
         self.status: int | None = None
         self.message = ""
         self.trace = aiohttp.TraceConfig()
         self.trace.on_request_end.append(self._note)
+        self.trace.on_request_redirect.append(self._stay)
 
     async def _note(
         self, _http: object, _context: object, answer: aiohttp.TraceRequestEndParams
@@ -145,6 +152,13 @@ class _Refusals:
         self.status = response.status
         with suppress(aiohttp.ClientError, OSError):
             self.message = _message(await response.content.read(REFUSAL_BODY))
+
+    async def _stay(
+        self, _http: object, _context: object, answer: aiohttp.TraceRequestRedirectParams
+    ) -> None:
+        self.status = answer.response.status
+        self.message = "it redirects to another address, which is not followed"
+        raise UpstreamError(f"The server refused the connection with {self}")
 
     def __str__(self) -> str:
         phrase = HTTPStatus(self.status).phrase if self.status in _STATUSES else ""

@@ -40,9 +40,12 @@ _BEARER = re.compile(rf"(?:bearer\s+)?{PLACEHOLDER.pattern}", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask a live server for. `target` is path and query; `notes` are sentences."""
+    """What to ask a live server for. `target` is path and query; `notes` are sentences.
 
-    target: str
+    There may be credentials in it, which its repr does not show.
+    """
+
+    target: str = field(repr=False)
     headers: Headers = field(default_factory=list, repr=False)
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
     compress: bool = False

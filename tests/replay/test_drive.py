@@ -302,6 +302,29 @@ async def test_a_refusal_says_why(body: Any, said: str) -> None:
     assert str(raised.value).endswith(said)
 
 
+async def test_a_redirect_does_not_get_the_key() -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        raise web.HTTPTemporaryRedirect("/elsewhere")
+
+    async with listening(answer) as url:
+        with pytest.raises(UpstreamError, match="307 Temporary Redirect: it redirects"):
+            await drive(driver_of(Tape()), url, Request("/", [("api-key", "sk-secret")]))
+    assert asked == ["/"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [("http://127.0.0.1:1", "cannot be reached"), ("http://[", "no URL"), ("ftp://x", "no URL")],
+)
+async def test_a_server_that_is_not_there(url: str, said: str) -> None:
+    with pytest.raises(UpstreamError, match=said) as raised:
+        await drive(driver_of(Tape()), url, Request("/?api-key=sk-secret"))
+    assert "sk-secret" not in str(raised.value)
+
+
 async def test_binary_messages_and_compression_go_up_too() -> None:
     got: list[Any] = []
     offered: list[str | None] = []
