@@ -13,6 +13,7 @@ from bench.load.drive import drive
 from bench.load.echo import echo
 from bench.load.flood import flood
 from bench.load.idle import hour, idle
+from bench.load.pace import pace
 from bench.load.voice import voice
 
 LOADS: dict[str, Callable[..., Any]] = {
@@ -22,6 +23,7 @@ LOADS: dict[str, Callable[..., Any]] = {
     "voice": voice,
     "idle": idle,
     "hour": hour,
+    "pace": pace,
 }
 
 

@@ -6,6 +6,7 @@ from bench.report import Report
 from bench.rows.inspect import measure_inspect
 from bench.rows.latency import measure_latency
 from bench.rows.memory import measure_memory
+from bench.rows.pace import measure_pace
 from bench.rows.replay import measure_replay
 from bench.rows.startup import measure_startup
 from bench.rows.throughput import measure_throughput
@@ -19,5 +20,6 @@ ROWS: dict[str, tuple[str, Callable[[Stand, Report], None]]] = {
     "memory": ("of an open session, and growth over an hour-long one", measure_memory),
     "inspect": ("a one-hour tape", measure_inspect),
     "replay": ("a three-minute session at --speed max", measure_replay),
+    "pace": ("a call replayed at --speed 1, against its tape", measure_pace),
     "startup": ("rtproxy --help", measure_startup),
 }
