@@ -142,6 +142,7 @@ def rtproxy(
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """When the test function is done: fail the test if it did not follow its tapes."""
+    __tracebackhide__ = True
     try:
         result = yield
     except (KeyboardInterrupt, pytest.skip.Exception, pytest.exit.Exception):
@@ -276,6 +277,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         config.workeroutput[WORKER] = kept.to_json()
     else:
         config.stash[_told] = kept.settle(interrupted=exitstatus not in (0, 1))
+        if kept.failed and exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

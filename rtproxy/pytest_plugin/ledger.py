@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from rtproxy.errors import TapeError
 from rtproxy.pytest_plugin.tapeset import TapeSet, discard
 
 
@@ -34,15 +35,19 @@ class Ledger:
         elif self.failed:
             others = f" and {len(self.failed) - 1} more" if len(self.failed) > 1 else ""
             why_not = f"{self.failed[0]}{others} did not pass"
+        broken = []
         for base, paths in waiting:
-            new = [Path(path) for path in paths]
-            if not why_not:
-                tapes = TapeSet(Path(base))
-                tapes.replace(new)
-                self.recorded.append(tapes.describe())
+            new, tapes = [Path(path) for path in paths], TapeSet(Path(base))
+            try:
+                if not why_not:
+                    tapes.replace(new)
+                    self.recorded.append(tapes.describe())
+            except (OSError, TapeError) as error:
+                broken.append(f"{tapes.describe()} stays as it was: {error}")
+                self.failed.append(base)
             for stage in {path.parent for path in new}:
                 discard(stage)
-        lines = [f"recorded {where}" for where in sorted(self.recorded)]
+        lines = [*(f"recorded {where}" for where in sorted(self.recorded)), *broken]
         if why_not and waiting:
             lines.append(f"all tapes stay as they were, because {why_not}")
         return lines

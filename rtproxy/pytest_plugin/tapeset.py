@@ -2,8 +2,8 @@
 
 New tapes are written into a hidden folder beside them and put in place when they are complete:
 
-    recordings/test_support/.rtproxy-HOST-PID-1f3a/  20261121-….rtape     while the test runs
-    recordings/test_support/greeting.rtape                                one rename later
+    recordings/test_support/.rtproxy-HOST~PID~1f3a/20261121-….rtape     while the test runs
+    recordings/test_support/greeting.rtape                              one rename later
 
 Where both a file and a folder are found, the folder counts. A folder is replaced by two renames;
 between them the old one is called `.greeting.old`, from where a reader would take it back.
@@ -22,6 +22,7 @@ from rtproxy.errors import TapeError
 
 SUFFIXES = (".rtape", ".rtape.zst")
 STAGE = ".rtproxy-"
+ATTEMPTS = 100
 
 
 class TapeSet:
@@ -38,12 +39,16 @@ class TapeSet:
 
         Raises TapeError if the folder cannot be read.
         """
-        found = self._look()
-        if not found and self.base.parent.is_dir():
-            # Somebody may be between two renames, or was when they were killed.
-            with locked(self.base.parent):
-                self._settle()
+        folder = self.base.parent
+        if not folder.is_dir():
+            return []
+        with locked(folder, shared=True):
             found = self._look()
+        if not found and self._aside.exists():
+            # Somebody was killed between two renames.
+            with locked(folder):
+                self._settle()
+                found = self._look()
         return found
 
     def replace(self, tapes: Sequence[Path]) -> list[Path]:
@@ -127,12 +132,16 @@ def new_stage(folder: Path, run: str = "") -> Path:
 
     `run` says whose it is, see `this_run`. Raises TapeError if it cannot be made.
     """
-    stage = folder / f"{STAGE}{run or this_run()}-{secrets.token_hex(4)}"
-    try:
-        stage.mkdir(parents=True)
-    except OSError as error:
-        raise TapeError(f"Tapes cannot be written to {folder}: {error.strerror}.") from None
-    return stage
+    stage = folder / f"{STAGE}{run or this_run()}~{secrets.token_hex(4)}"
+    for _ in range(ATTEMPTS):
+        try:
+            stage.mkdir(parents=True)
+        except FileNotFoundError:
+            continue  # another worker has just removed the folder, which was empty
+        except OSError as error:
+            raise TapeError(f"Tapes cannot be written to {folder}: {error.strerror}.") from None
+        return stage
+    raise TapeError(f"Tapes cannot be written to {folder}: it disappears again and again.")
 
 
 def discard(stage: Path) -> None:
@@ -145,14 +154,14 @@ def discard(stage: Path) -> None:
 
 def this_run() -> str:
     """A name for this process by which others can tell whether it is still alive."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+    return f"{socket.gethostname()}~{os.getpid()}"
 
 
 def sweep(folder: Path) -> None:
     """Remove the stages of runs on this machine that were killed."""
-    host = f"{STAGE}{socket.gethostname()}-"
+    host = f"{STAGE}{socket.gethostname()}~"
     for stage in folder.glob(f"{STAGE}*"):
-        number = stage.name.removeprefix(host).split("-")[0]
+        number = stage.name.removeprefix(host).split("~")[0]
         if stage.name.startswith(host) and number.isdigit() and not is_alive(int(number)):
             shutil.rmtree(stage, ignore_errors=True)
 
@@ -168,11 +177,15 @@ def is_alive(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from changing the sets in a folder; leaves no file behind."""
+def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Keep other processes from changing the sets in a folder; leaves no file behind.
+
+    Those who only look share the lock; they go without it where a file system has none.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError) if shared else contextlib.nullcontext():
+            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

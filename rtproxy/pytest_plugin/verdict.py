@@ -18,6 +18,7 @@ _IN_THE_MARKER = (
     (re.compile(r"--stall\b"), "stall=SECONDS"),
     (re.compile(r"--loop\b"), "loop=True"),
     (re.compile(r"--salvage\b"), "salvage=True"),
+    (re.compile(r"--upstream\b"), "--rtproxy-upstream"),
     (re.compile(r"\(rtproxy record\)"), "(--rtproxy-record=all)"),
 )
 """How what the command line calls an option is written in the marker."""

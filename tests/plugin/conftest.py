@@ -15,7 +15,7 @@ first_text = 0
 
 [[reply]]
 when = ""
-text = "Good day."
+text = "Good day. How can I help?"
 """
 
 

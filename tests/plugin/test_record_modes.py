@@ -131,6 +131,28 @@ def test_several_connections_make_a_folder_in_their_order(project: Project) -> N
     project.run().assert_outcomes(passed=1)
 
 
+def test_requests_over_http_are_recorded_and_replayed_too(project: Project) -> None:
+    project.write(
+        """
+        from urllib.request import Request, urlopen
+
+        @pytest.mark.rtproxy("browser")
+        def test_makes_a_secret(rtproxy):
+            body = json.dumps({"session": {"type": "realtime"}}).encode()
+            headers = {"Content-Type": "application/json"}
+            url = rtproxy.base_url + "/realtime/client_secrets"
+            with urlopen(Request(url, body, headers)) as answer:
+                assert json.load(answer)["value"]
+            with urlopen(rtproxy.base_url + "/models") as answer:
+                assert json.load(answer)["data"]
+            talk(rtproxy, "Hello")
+        """
+    )
+    project.record("once").assert_outcomes(passed=1)
+    assert len(project.tapes()) == 3
+    project.run().assert_outcomes(passed=1)
+
+
 def test_the_number_of_connections_may_change(project: Project) -> None:
     project.write(TWO_CALLS)
     project.record("once").assert_outcomes(passed=1)
@@ -246,7 +268,7 @@ def test_an_upstream_that_is_none_is_an_error(project: Project) -> None:
     project.write(GREETING)
     result = project.run("--rtproxy-record=once", "--rtproxy-upstream=nonsense")
     result.assert_outcomes(errors=1)
-    assert "nonsense" in shown(result)
+    assert "'nonsense' is no URL of a server; give --rtproxy-upstream" in shown(result)
     assert "Traceback" not in shown(result)
     assert not project.recordings.exists()
 

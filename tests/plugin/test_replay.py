@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.plugin.project import Project, shown
+from tests.plugin.project import QUICK, Project, shown
 
 pytest_plugins = ["pytester"]
 
@@ -367,23 +367,23 @@ def test_the_handle_says_what_is_played(recorded: Project) -> None:
 def test_parallel_workers_record_and_replay(project: Project) -> None:
     project.write(
         """
-        @pytest.mark.parametrize("n", range(4))
+        @pytest.mark.parametrize("n", range(3))
         def test_own_tape(rtproxy, n):
             talk(rtproxy, f"Number {n}")
 
-        @pytest.mark.parametrize("n", range(4))
+        @pytest.mark.parametrize("n", range(3))
         @pytest.mark.rtproxy("shared")
         def test_one_tape_for_all(rtproxy, n):
             talk(rtproxy, "Hello")
         """
     )
-    options = ["--rtproxy-record=once", f"--rtproxy-upstream={project.upstream}", "-n2"]
-    result = project.pytester.runpytest_subprocess(*options)
-    result.assert_outcomes(passed=8)
-    assert "recorded recordings/test_call/test_own_tape-3.rtape" in shown(result)
-    assert len(project.tapes()) == 5
+    options = ["--rtproxy-record=once", f"--rtproxy-upstream={project.upstream}"]
+    result = project.pytester.runpytest_subprocess(*QUICK, "-n2", *options)
+    result.assert_outcomes(passed=6)
+    assert "recorded recordings/test_call/test_own_tape-2.rtape" in shown(result)
+    assert len(project.tapes()) == 4
     assert not project.leftovers()
-    project.pytester.runpytest_subprocess("-n2").assert_outcomes(passed=8)
+    project.pytester.runpytest_subprocess(*QUICK, "-n2").assert_outcomes(passed=6)
 
 
 def test_the_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
