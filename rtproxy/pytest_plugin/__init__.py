@@ -26,9 +26,9 @@ from rtproxy.pytest_plugin.mode import (
 if TYPE_CHECKING:
     from rtproxy.pytest_plugin.handle import Rtproxy
     from rtproxy.pytest_plugin.ledger import Ledger
-    from rtproxy.pytest_plugin.trial import Plan, Trial
+    from rtproxy.pytest_plugin.trial import MismatchWarning, Plan, Trial
 
-__all__ = ["Rtproxy"]
+__all__ = ["MismatchWarning", "Rtproxy"]
 
 MARKER = (
     "rtproxy(name=None, *, match='strict', speed='max', stall=10, ignore=(), matchers=(), "
@@ -48,7 +48,11 @@ _told = pytest.StashKey[list[str]]()
 
 
 def __getattr__(name: str) -> Any:
-    """`Rtproxy`, the fixture's type, for annotations."""
+    """`Rtproxy`, the fixture's type, for annotations; `MismatchWarning`, for filters."""
+    if name == "MismatchWarning":
+        from rtproxy.pytest_plugin.trial import MismatchWarning
+
+        return MismatchWarning
     if name == "Rtproxy":
         from rtproxy.pytest_plugin.handle import Rtproxy
 

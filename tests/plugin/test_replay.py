@@ -154,6 +154,8 @@ def test_lenient_matching_warns(recorded: Project) -> None:
     result.assert_outcomes(passed=1, warnings=1)
     assert "MismatchWarning: greeting.rtape: conversation.item.create differs" in shown(result)
     recorded.run().assert_outcomes(failed=1)  # there, warnings are errors
+    silent = recorded.run("-W", "ignore::rtproxy.pytest_plugin.MismatchWarning")
+    silent.assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
