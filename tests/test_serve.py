@@ -123,6 +123,8 @@ def test_what_is_wrong_is_said_at_once(tmp_path: Path, tape: Path) -> None:
         rtproxy.ReplayServer(tape, speed="warp")
     with pytest.raises(ReplayError, match="no speed"):
         rtproxy.ReplayServer(tape, speed=0)
+    with pytest.raises(ReplayError, match="no way to match"):
+        rtproxy.ReplayServer(tape, match="loose")  # type: ignore[arg-type]
     with pytest.raises(ReplayError, match="no fault"):
         rtproxy.ReplayServer(tape, faults=["nonsense"])
     with socket.create_server(("127.0.0.1", 0)) as taken:

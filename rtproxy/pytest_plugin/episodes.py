@@ -40,16 +40,16 @@ class TapesAndUpstream(TapeServer):
         await self._proxy.close()
         await super().close()
 
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith(OWN_PATH) or self._has_tape(request):
-            return await super()._serve(request)
-        return await self._proxy._serve(request)
+            return await super().serve(request)
+        return await self._proxy.serve(request)
 
     def _has_tape(self, request: web.BaseRequest) -> bool:
         headers = list(request.headers.items())
         asked = Asked.of(request.method, request.raw_path, headers)
         wants_websocket = request.headers.get("Upgrade", "").lower() == "websocket"
-        return bool(self._fitting(asked, "websocket" if wants_websocket else "http"))
+        return bool(self.fitting(asked, "websocket" if wants_websocket else "http"))
 
 
 class EpisodesServer(ReplayServer):

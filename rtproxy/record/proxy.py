@@ -69,7 +69,7 @@ class Proxy:
             self._dialler, tapes, self.status, max_message=settings.max_message
         )
         self._http = HttpRelay(self._dialler, tapes, self.status, mode=settings.http)
-        server = web.Server(self._serve, **SERVING)
+        server = web.Server(self.serve, **SERVING)
         self._runner = web.ServerRunner(server, handle_signals=False)
         try:
             self.url = await listen(self._runner, settings.host, settings.port)
@@ -95,7 +95,8 @@ class Proxy:
     ) -> None:
         await self.close()
 
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, whatever it is."""
         try:
             return await self._answer(request)
         except ConnectionError:

@@ -27,14 +27,16 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from enum import Enum
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from rtproxy.errors import ReplayError
 from rtproxy.replay.ids import IdMap, namespace
 from rtproxy.replay.jsonpath import Path, PathPattern, format_path
 from rtproxy.replay.message import parse_message, type_of
 from rtproxy.replay.script import ClientStep, Script
 
 Mode = Literal["exact", "strict", "lenient"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 CustomMatcher = Callable[[Any, Any], bool | None]
 """(recorded, received) → True: same, False: different, None: compare as usual.
 
@@ -87,7 +89,9 @@ class Rules:
     def of(
         cls, mode: Mode, ignore: Sequence[str] = (), matchers: Sequence[CustomMatcher] = ()
     ) -> "Rules":
-        """Rules from JSON paths as text; raises ReplayError if one is none."""
+        """Rules from JSON paths as text; raises ReplayError for a path or a mode that is none."""
+        if mode not in MODES:
+            raise ReplayError(f"{mode!r} is no way to match: choose from {', '.join(MODES)}.")
         return cls(mode, tuple(PathPattern(path) for path in ignore), tuple(matchers))
 
 

@@ -88,7 +88,7 @@ class TapeServer:
 
     async def start(self) -> None:
         """Listen; on return, clients can connect."""
-        server = web.Server(self._serve, **SERVING)
+        server = web.Server(self.serve, **SERVING)
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=FAREWELL_S)
         self.url = await listen(self._runner, self.settings.host, self.settings.port)
 
@@ -119,7 +119,8 @@ class TapeServer:
     ) -> None:
         await self.close()
 
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, whatever it is."""
         host = request.headers.get("Host", "")
         if not is_addressed_to(self.settings.host, host):
             why = "rtproxy listens on loopback only and this Host is another machine's."
@@ -163,7 +164,7 @@ class TapeServer:
             entry = self.journal.begin(str(asked), "websocket", None)
             entry.state, entry.finish = "over", lambda: Outcome(cut=True)
             return error_response(refusal, "rtproxy_fault", "Refused, as --fault asks for.")
-        slots = self._fitting(asked, "websocket")
+        slots = self.fitting(asked, "websocket")
         if not slots:
             return self._no_tape(asked, "websocket")
         slot = slots[0]
@@ -219,7 +220,7 @@ class TapeServer:
 
     async def _http(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
         body = await read_body(request)
-        slots = self._fitting(asked, "http")
+        slots = self.fitting(asked, "http")
         if not slots:
             return self._no_tape(asked, "http")
         reports = []
@@ -243,7 +244,8 @@ class TapeServer:
                 return error_response(409, CODE, report.message, rtproxy=report.to_json())
         return await send_answer(request, recording, self.settings.speed)
 
-    def _fitting(self, asked: Asked, connection: str) -> list[Slot]:
+    def fitting(self, asked: Asked, connection: str) -> list[Slot]:
+        """The tapes that a request could be given, the first of them first."""
         return self.shelf.fitting(
             asked, connection, loop=self.settings.loop, ignored=self._free_keys
         )
