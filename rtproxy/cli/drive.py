@@ -171,6 +171,7 @@ async def play(
     from contextlib import nullcontext
 
     from rich.status import Status as Spinner
+    from rich.text import Text
 
     from rtproxy.replay.drive import drive
     from rtproxy.replay.report import Report
@@ -183,7 +184,7 @@ async def play(
 
     def moved() -> None:
         if spinner is not None:
-            spinner.update(stage(driver))
+            spinner.update(Text(visible(stage(driver))))
 
     with spinner or nullcontext():
         driving = asyncio.ensure_future(drive(driver, url, request, tell=tell, moved=moved))

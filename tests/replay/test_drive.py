@@ -41,11 +41,12 @@ session_update = 5
 transcription = 20
 rate_limits = 5
 [audio]
-rate = 40
+rate = 25
 """
 SPEED = 15.0
 """Of the recorded callers: what they hear must last until they interrupt it."""
 CALLS = ["text", "tool", "barge-in", "g711", "beta", "support-call"]
+INTERRUPTED = {"barge-in", "support-call"}
 
 
 def scenario_of(name: str) -> Scenario:
@@ -124,7 +125,10 @@ async def test_a_call_is_made_again(
     then, now = (events(path, from_server=False) for path in (calls[name], new))
     assert [one["type"] for one in now] == [one["type"] for one in then]
     then, now = (events(path, from_server=True) for path in (calls[name], new))
-    assert folded(now) == folded(then)
+    if name in INTERRUPTED:  # where in the answer, is not the same at every speed
+        assert sorted(folded(now)) == sorted(folded(then))
+    else:
+        assert folded(now) == folded(then)
     assert {one["type"] for one in now} == {one["type"] for one in then}, "heard out to the end"
     assert "error" not in folded(now)
     with open_tape(new) as tape:
