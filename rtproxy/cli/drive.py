@@ -130,6 +130,7 @@ def drive(
 async def run(driver: "Driver", request: "Request", upstream: str, out: Path) -> int:
     """Drive through a recording proxy until the tape has ended; return the exit code."""
     import asyncio
+    from contextlib import suppress
 
     from rich.console import Console
 
@@ -157,8 +158,8 @@ async def run(driver: "Driver", request: "Request", upstream: str, out: Path) ->
             if seen and seen[-1].phase == "failed":
                 raise UpstreamError(seen[-1].note) from None
             raise
-        if not stop.is_set():
-            async with asyncio.timeout(SEAL_S):
+        with suppress(TimeoutError):  # then the proxy hangs up
+            async with asyncio.timeout(0 if stop.is_set() else SEAL_S):
                 await ended.wait()
     return conclude(driver, status, console, out / seen[-1].name if seen else None, stop.is_set())
 
