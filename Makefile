@@ -30,7 +30,7 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-# A foreign msgpack library reads our tapes in the tests where node is present.
+# Where node is present, its msgpack library and its voice agents are part of the tests.
 tests/foreign/.ready: tests/foreign/package.json
 	if command -v npm >/dev/null; then cd tests/foreign && npm install --silent --no-audit --no-fund; fi
 	touch $@

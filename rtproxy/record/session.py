@@ -35,6 +35,7 @@ class SessionRecorder:
         max_message: int,
     ) -> None:
         self.failure: Exception | None = None
+        self._finished = False
         self._now_ns = tape.now_ns
         self._writer = tape.writer
         self._redactor = tape.redactor
@@ -46,7 +47,7 @@ class SessionRecorder:
     def received(self, data: bytes, *, from_server: bool, forwarded: bool) -> None:
         t_ns = self._now_ns()
         self._traffic.count_bytes(len(data), from_server=from_server)
-        if self.failure is not None:
+        if self._finished or self.failure is not None:
             return
         flags = FROM_SERVER if from_server else 0
         if not forwarded:
@@ -70,8 +71,15 @@ class SessionRecorder:
         """Put a marker on the tape: something that the proxy did, in words."""
         self._note([], 0, "marker", {"text": text})
 
+    def finish(self) -> None:
+        """Take no more: what still comes from a connection that is torn down is not on the tape."""
+        self._finished = True
+
     def seal(self) -> None:
-        """Finish the tape. Blocking: reads it once more for the checksum."""
+        """Seal the tape after `finish`. Blocking: reads it once more for the checksum."""
+        if self.failure is not None:
+            self._writer.close()  # without a seal: it is not all that happened
+            return
         try:
             self._writer.seal(self._now_ns())
             if self._writer.failed is not None:
@@ -81,7 +89,7 @@ class SessionRecorder:
 
     def _note(self, events: list[WireEvent], flags: int, name: str, data: dict[str, str]) -> None:
         t_ns = self._now_ns()
-        if self.failure is not None:
+        if self._finished or self.failure is not None:
             return
         try:
             for event in events:

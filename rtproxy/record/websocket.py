@@ -99,6 +99,7 @@ class WebSocketRelay:
             del self._live[client]
             response.close()
             if recorder is not None:
+                recorder.finish()  # here, in the loop's thread: the tap reports in this one too
                 await asyncio.to_thread(recorder.seal)
             self._status.end(traffic, "closed")
 
