@@ -181,7 +181,7 @@ class Exchange:
         if self._tapes is not None:
             self._begin(None)
             if self._tape is not None:
-                data = {"status": 502, "body": unreachable_body(error)}
+                data, _ = self._redactor.data({"status": 502, "body": unreachable_body(error)})
                 flags = FROM_SERVER | INJECTED
                 self._tape.writer.control(self._tape.now_ns(), flags, "refused", data)
             await self.seal()

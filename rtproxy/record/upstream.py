@@ -112,7 +112,9 @@ class Dialler:
         except aiohttp.ServerDisconnectedError:
             reason = "it closed the connection without an answer"
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            reason = str(error) or type(error).__name__
+            # aiohttp's own words may quote the URL, and with it a key in its query.
+            words = error.strerror if isinstance(error, OSError) else None
+            reason = words or f"no HTTP answer could be read ({type(error).__name__})"
         raise UpstreamError(
             f"rtproxy could not reach {self.upstream.origin}: {reason}. "
             "Check --upstream and the network."

@@ -1,5 +1,6 @@
 """Credentials reach the server unchanged, and no file holds any of them."""
 
+import asyncio
 import base64
 import gzip
 import json
@@ -10,10 +11,12 @@ from urllib.parse import quote
 
 import aiohttp
 import openai
+import pytest
 import websockets
 from aiohttp import web
 
 from rtproxy.record.proxy import Proxy, Settings
+from rtproxy.record.status import Status
 from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import REDACTED, Control, Event
 
@@ -219,3 +222,30 @@ async def test_ephemeral_keys_over_http(tmp_path: Path) -> None:
             assert answered.from_server
             assert "REDACTED:" in str(answered.payload)
     assert_nowhere(tmp_path, API_KEY, EPHEMERAL, CLIENT_SECRET)
+
+
+async def test_a_key_in_the_query_of_a_request_that_fails(tmp_path: Path) -> None:
+    """Whatever goes wrong upstream, its words do not carry the URL anywhere."""
+
+    async def talk_nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"this is no HTTP\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    nonsense = await asyncio.start_server(talk_nonsense, "127.0.0.1", 0)
+    port = nonsense.sockets[0].getsockname()[1]
+    settings = Settings(upstream=f"http://127.0.0.1:{port}", port=0, out=tmp_path)
+    said: list[str] = []
+    async with nonsense, Proxy(settings, Status(watch=lambda _, what: said.append(what))) as proxy:
+        async with aiohttp.ClientSession() as session:
+            query = f"?model=m&api-key={QUERY_KEY}"
+            async with session.post(f"{proxy.url}/v1/realtime/sessions{query}") as answer:
+                assert answer.status == 502
+                assert QUERY_KEY not in await answer.text()
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await session.ws_connect(f"{proxy.url}/v1/realtime{query}")
+    assert len(list(tmp_path.glob("*.rtape"))) == 2
+    assert said
+    assert QUERY_KEY not in " ".join(said)
+    assert_nowhere(tmp_path, QUERY_KEY)
