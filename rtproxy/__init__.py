@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rtproxy.errors import MismatchError, RtproxyError
+    from rtproxy.realtime.session import Session
     from rtproxy.serve import RecordProxy, ReplayServer
     from rtproxy.tape.reader import Tape, open_tape
 
@@ -14,6 +15,7 @@ __all__ = [
     "RecordProxy",
     "ReplayServer",
     "RtproxyError",
+    "Session",
     "Tape",
     "__version__",
     "open_tape",
@@ -24,6 +26,7 @@ _HOME = {
     "RecordProxy": "rtproxy.serve",
     "ReplayServer": "rtproxy.serve",
     "RtproxyError": "rtproxy.errors",
+    "Session": "rtproxy.realtime.session",
     "Tape": "rtproxy.tape.reader",
     "open_tape": "rtproxy.tape.reader",
 }

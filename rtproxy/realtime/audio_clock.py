@@ -1,0 +1,65 @@
+"""The session's input-audio clock: milliseconds of audio ever appended ↔ time on the tape.
+
+The server counts the caller's audio, not time: `audio_start_ms` and `audio_end_ms` are positions
+in all that was appended since the session began, across commits and clears. W(ms), the arrival of
+the append whose audio reaches `ms`, leads from there to the tape's time.
+"""
+
+from array import array
+from bisect import bisect_left, bisect_right
+
+from rtproxy.realtime.audio import PCM16, AudioFormat
+
+SLACK_MS = 100.0
+"""How far a server may be ahead of what was appended before the tape must have missed some."""
+
+
+class AudioClock:
+    """Grows with each append; 16 bytes are kept of each. Times and positions are ms."""
+
+    def __init__(self) -> None:
+        self.whole = True
+        """Whether all audio since the session's start is known to be counted."""
+        self._ends = array("d")
+        self._times = array("d")
+        self._format: AudioFormat = PCM16
+        self._origin_ms = 0.0  # where on the clock the format in use began
+        self._bytes = 0  # since then
+        self._lost = False
+
+    @property
+    def total_ms(self) -> float:
+        """All audio appended so far."""
+        return self._origin_ms + self._format.duration_ms(self._bytes)
+
+    def append(self, size: int, audio: AudioFormat, t_ms: float) -> None:
+        """`size` bytes of audio arrived. Halves of a sample wait for their other half."""
+        if self._lost:
+            return
+        if audio != self._format:
+            self._origin_ms = self.total_ms
+            self._format, self._bytes = audio, 0
+        self._bytes += size
+        self._ends.append(self.total_ms)
+        self._times.append(t_ms)
+
+    def wall(self, ms: float) -> float | None:
+        """W(ms): when the append arrived whose audio reaches `ms`; None where that is unknown."""
+        index = bisect_left(self._ends, ms)
+        if not self.whole or index == len(self._ends):
+            return None
+        return self._times[index]
+
+    def position(self, t_ms: float) -> float:
+        """How much audio had been appended by `t_ms`."""
+        index = bisect_right(self._times, t_ms)
+        return self._ends[index - 1] if index else 0.0
+
+    def check(self, ms: float) -> None:
+        """The server names the position `ms`; if so much was never appended, the clock is wrong."""
+        if not self._lost and ms > self.total_ms + SLACK_MS:
+            self.whole = False
+
+    def lose(self) -> None:
+        """Records are missing: what comes from here on has no known position."""
+        self._lost = True

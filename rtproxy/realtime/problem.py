@@ -1,0 +1,140 @@
+"""Errors the server reported, what caused each, and how the session ended."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rtproxy.realtime.event import mapping, string
+from rtproxy.tape.record import Control
+
+Data = Mapping[str, Any]
+
+ACTIVE_RESPONSE = "conversation_already_has_active_response"
+EXPIRED = "session_expired"
+RATE_LIMITED = frozenset({"rate_limit_exceeded", "rate_limit_error", "insufficient_quota"})
+REMEMBERED = 4096
+"""Client events that an error may still refer to."""
+
+CAUSES = {
+    ACTIVE_RESPONSE: "response.create",
+    "response_cancel_not_active": "response.cancel",
+    "input_audio_buffer_commit_empty": "input_audio_buffer.commit",
+    "item_truncate_invalid_item_id": "conversation.item.truncate",
+    "item_delete_invalid_item_id": "conversation.item.delete",
+}
+"""Code of an error → the type of client event that it answers, for clients without event ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An `error` event. `cause_seq` is the client's event behind it; `certain` if it was named."""
+
+    seq: int
+    t_ms: float
+    code: str | None
+    type: str | None
+    message: str | None
+    param: str | None
+    event_id: str | None
+    cause_seq: int | None = None
+    cause_type: str | None = None
+    certain: bool = False
+
+    @property
+    def rate_limited(self) -> bool:
+        return self.code in RATE_LIMITED or self.type in RATE_LIMITED
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "seq": self.seq,
+            "t_ms": self.t_ms,
+            "code": self.code,
+            "type": self.type,
+            "message": self.message,
+            "param": self.param,
+            "event_id": self.event_id,
+            "cause_seq": self.cause_seq,
+            "cause_certain": self.certain,
+        }
+
+
+class Causes:
+    """Remembers the client's last events, to find the one that an error is about."""
+
+    def __init__(self) -> None:
+        self._by_id: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self._latest: dict[str, int] = {}
+
+    def note(self, name: str, event_id: str | None, seq: int) -> None:
+        """A client's event; `name` is canonical."""
+        if event_id is not None:
+            self._by_id[event_id] = (seq, name)
+            if len(self._by_id) > REMEMBERED:
+                self._by_id.popitem(last=False)
+        if len(self._latest) < REMEMBERED or name in self._latest:
+            self._latest[name] = seq
+
+    def problem(self, body: Data, t_ms: float, seq: int) -> Problem:
+        """The problem that an error event tells of, with its cause."""
+        error = mapping(body, "error")
+        event_id, param = string(error, "event_id"), string(error, "param")
+        code = string(error, "code")
+        cause = self._by_id.get(event_id) if event_id else None
+        certain = cause is not None
+        if cause is None and not event_id:
+            cause = self._guess(code, param)
+        return Problem(
+            seq,
+            t_ms,
+            code,
+            string(error, "type"),
+            string(error, "message"),
+            param,
+            event_id,
+            cause[0] if cause else None,
+            cause[1] if cause else None,
+            certain,
+        )
+
+    def _guess(self, code: str | None, param: str | None) -> tuple[int, str] | None:
+        name = CAUSES.get(code or "")
+        if name is None and param:
+            root = param.split(".")[0].split("[")[0]
+            name = {"session": "session.update", "response": "response.create"}.get(root)
+        seq = self._latest.get(name) if name else None
+        return None if seq is None or name is None else (seq, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the connection ended: `name` is close, eof, reset, refused or protocol_error."""
+
+    name: str
+    seq: int
+    t_ms: float
+    by_server: bool
+    code: int | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, control: Control, t_ms: float) -> "Ending":
+        code = control.data.get("status" if control.name == "refused" else "code")
+        return cls(
+            control.name,
+            control.seq,
+            t_ms,
+            control.from_server,
+            code if isinstance(code, int) else None,
+            string(control.data, "reason"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "by": "server" if self.by_server else "client",
+            "code": self.code,
+            "reason": self.reason,
+            "seq": self.seq,
+            "t_ms": self.t_ms,
+        }
