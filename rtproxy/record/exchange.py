@@ -95,6 +95,9 @@ class HttpRelay:
             async for chunk in exchange.downloaded(response):
                 await relayed.write(chunk)
             await relayed.write_eof()
+        except asyncio.CancelledError:
+            exchange.mark("the proxy was stopped")
+            raise
         except (aiohttp.ClientError, OSError) as error:
             # The answer broke off, on either side: the client must see that it is incomplete.
             exchange.broken(error, from_server=isinstance(error, aiohttp.ClientPayloadError))
@@ -191,6 +194,11 @@ class Exchange:
         if self._tape is not None:
             flags = FROM_SERVER if from_server else 0
             self._tape.writer.control(self._tape.now_ns(), flags, "reset", {"error": str(error)})
+
+    def mark(self, text: str) -> None:
+        """Put a marker on the tape: something that the proxy did, in words."""
+        if self._tape is not None:
+            self._tape.writer.control(self._tape.now_ns(), 0, "marker", {"text": text})
 
     async def seal(self) -> None:
         """Finish the tape, if there is one."""

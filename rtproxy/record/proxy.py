@@ -23,6 +23,8 @@ from rtproxy.wire.handshake import is_websocket_upgrade
 
 DEFAULT_UPSTREAM = "https://api.openai.com"
 DEFAULT_PORT = 8787
+FAREWELL_S = 2.0
+"""How long HTTP requests that are under way may take to end when the proxy is stopped."""
 MAX_MESSAGE = 64 * 1024 * 1024
 """Longest message that is put on a tape, in bytes; longer ones pass and leave a gap record."""
 
@@ -70,7 +72,7 @@ class Proxy:
         )
         self._http = HttpRelay(self._dialler, tapes, self.status, mode=settings.http)
         server = web.Server(self.serve, **SERVING)
-        self._runner = web.ServerRunner(server, handle_signals=False)
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=FAREWELL_S)
         try:
             self.url = await listen(self._runner, settings.host, settings.port)
         except ListenError:

@@ -259,3 +259,34 @@ async def test_long_headers_pass(tmp_path: Path) -> None:
         assert (await wire.take_head()).startswith(b"HTTP/1.1 101")
         wire.close()
         await asyncio.wait_for(done, 30)
+
+
+async def test_a_stop_does_not_wait_for_a_stream_without_end(tmp_path: Path) -> None:
+    async def server(wire: Wire) -> None:
+        await wire.take_head()
+        await wire.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
+        )
+        await wire.rest()
+
+    async with (
+        listening(server) as (port, done),
+        recording(f"http://127.0.0.1:{port}", tmp_path) as proxy,
+    ):
+        wire = Wire(socket.create_connection(("127.0.0.1", proxy.port)))
+        await wire.send(b"GET /v1/realtime/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        await wire.take_head()
+        await wire.take(len(b"9\r\ndata: 1\n\n\r\n"))
+        assert await proxy.stop() == 0
+        await asyncio.wait_for(done, 30)
+        wire.close()
+    assert "Traceback" not in proxy.said
+    (path,) = tmp_path.glob("*.rtape")
+    with open_tape(path) as tape:
+        assert tape.state == "sealed"
+        event, mark = [record for record in tape if isinstance(record, Event | Control)]
+        assert isinstance(event, Event)
+        assert event.payload == "data: 1\n\n"
+        assert isinstance(mark, Control)
+        assert mark.data == {"text": "the proxy was stopped"}
