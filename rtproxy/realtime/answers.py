@@ -18,13 +18,16 @@ CALLS = ("function_call", "mcp_call")
 
 
 class Answers:
-    """What the server's events about items and responses come to. Times are ms on the tape."""
+    """What the server's events about items and responses come to. Times are ms on the tape.
 
-    def __init__(self, turns: Turns) -> None:
+    `blind` says whether there are no times or no whole audio to go by.
+    """
+
+    def __init__(self, turns: Turns, blind: Callable[[], bool]) -> None:
         self.turns = turns
         self.formats = AudioFormats()
         self.player = Player()
-        self.interruptions = Interruptions(self.player)
+        self.interruptions = Interruptions(self.player, blind)
         self.responses = Responses()
         self.conversation = Conversation()
         self.from_start = True

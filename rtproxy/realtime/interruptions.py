@@ -1,5 +1,7 @@
 """Where the assistant was cut off, and how the client told the server about it."""
 
+from collections.abc import Callable
+
 from rtproxy.realtime.player import Player, Track
 from rtproxy.realtime.turn import Interruption, Turn
 
@@ -7,15 +9,15 @@ from rtproxy.realtime.turn import Interruption, Turn
 class Interruptions:
     """Stops the virtual player where a client stops its own, and notes what was cut.
 
-    `speaking` is the turn in which the caller is heard to speak at the time. While `blind`, for
+    `speaking` is the turn in which the caller is heard to speak at the time. While `blind()`, for
     want of times or of whole audio, nobody knows what was still playing: then only what the server
     or the client says itself is an interruption.
     """
 
-    def __init__(self, player: Player) -> None:
+    def __init__(self, player: Player, blind: Callable[[], bool]) -> None:
         self.all: list[Interruption] = []
-        self.blind = False
         self._player = player
+        self._blind = blind
         self._of_item: dict[str, Interruption] = {}
         self._of_response: dict[str, Interruption] = {}
         self._told = 0
@@ -27,12 +29,12 @@ class Interruptions:
 
     def speak(self, t_ms: float, seq: int, speaking: Turn) -> None:
         """The caller speaks, and the assistant falls silent."""
-        if not self.blind:
+        if not self._blind():
             self._cut(self._player.flush(t_ms), t_ms, seq, speaking)
 
     def cancel(self, response_id: str | None, t_ms: float, seq: int, speaking: Turn | None) -> None:
         """The client stops the assistant: one response, or (None) whatever is to be heard."""
-        stopped = None if self.blind else self._player.flush(t_ms, response_id)
+        stopped = None if self._blind() else self._player.flush(t_ms, response_id)
         cut = self._cut(stopped, t_ms, seq, speaking)
         if cut is None and self.all:
             last = self.all[-1]
@@ -92,7 +94,7 @@ class Interruptions:
             track.response_id,
             speaking,
             started,
-            None if self.blind else track.heard_ms(t_ms),
+            None if self._blind() else track.heard_ms(t_ms),
             track.received_ms,
         )
         self.all.append(cut)

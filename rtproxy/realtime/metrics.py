@@ -82,14 +82,9 @@ class Meter:
         cuts = (cut for turn in self.call.turns for cut in turn.interruptions)
         return sum(cut.by is not None for cut in cuts)
 
-    @property
-    def plays(self) -> bool:
-        """Whether what the virtual player says means anything."""
-        return self.call.times_known and self.call.output_complete
-
     def talk_ratio(self) -> Value:
         """The assistant's share of all that was said, from 0 to 1."""
-        if not self.plays:
+        if not self.call.plays:
             return None
         spoken = [s.spoken_ms for t in self.call.turns.all for s in t.speech]
         heard = sum(track.heard_ms(self.call.now_ms) for t in self.tracks.values() for track in t)
@@ -132,12 +127,12 @@ class Meter:
         return sum((response.audio_ms for response in turn.responses), 0.0)
 
     def heard(self, turn: Turn) -> Value:
-        if not self.plays or not self._whole(turn):
+        if not self.call.plays or not self._whole(turn):
             return None
         return sum((track.heard_ms(self.call.now_ms) for track in self.audio_of(turn)), 0.0)
 
     def prebuffer(self, turn: Turn) -> Value:
-        if not self.plays or not self._whole(turn):
+        if not self.call.plays or not self._whole(turn):
             return None
         needed = [track.prebuffer_ms for track in self.audio_of(turn)]
         return max(needed) if needed else None
@@ -154,7 +149,7 @@ class Meter:
         return self._since(speech.onset_ms, speech.started_ms)
 
     def overlap(self, turn: Turn) -> Value:
-        if not self.plays or not self._timed(turn):
+        if not self.call.plays or not self._timed(turn):
             return None
         total = 0.0
         for speech in turn.speech:
@@ -165,7 +160,7 @@ class Meter:
 
     def dead_air(self, turn: Turn) -> Value:
         waited = self.voice_to_voice(turn)
-        if waited is None or not self.plays:
+        if waited is None or not self.call.plays:
             return None
         parts = [part for track in self.audio_of(turn) for part in track.segments]
         gaps = (after.start_ms - part.end_ms for part, after in pairwise(parts))

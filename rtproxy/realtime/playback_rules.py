@@ -19,7 +19,7 @@ _WORD = re.compile(r"\w+")
 
 def barge_in_desync(meter: Meter) -> Iterator[Finding]:
     """After an interruption the server believes that more, or less, was heard than was."""
-    if not meter.plays:
+    if not meter.call.plays:
         return
     tracks = meter.call.answers.player.tracks
     refusals = {problem.cause_seq: problem for problem in meter.call.problems}
@@ -112,7 +112,7 @@ def _contains(words: list[str], part: list[str]) -> bool:
 
 def choppy_audio(meter: Meter) -> Iterator[Finding]:
     """A reply came more slowly than it plays, so that it had holes."""
-    if not meter.plays:
+    if not meter.call.plays:
         return
     for turn in meter.call.turns.all:
         needed = meter.value(turn, "prebuffer_ms")

@@ -10,6 +10,7 @@ It also follows a session that goes on: `take` each record as it comes, and ask 
 """
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any, Protocol, Self
 
 from rtproxy.realtime.call import Call
@@ -22,6 +23,9 @@ from rtproxy.realtime.problem import Problem
 from rtproxy.realtime.response import Response
 from rtproxy.realtime.turn import Speech, Turn
 from rtproxy.tape.record import Header, Record
+
+LARGEST_INT = 1 << 63
+MAX_DEPTH = 32
 
 
 class Recording(Protocol):
@@ -128,9 +132,8 @@ class Session(Call):
             "metrics": self.metrics,
             "findings": [finding.to_json() for finding in self.findings],
         }
-        rounded = _rounded(found)
-        assert isinstance(rounded, dict)
-        return rounded
+        plain: dict[str, Any] = _plain(found)
+        return plain
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -180,7 +183,7 @@ class Session(Call):
 
     def _response(self, response: Response) -> dict[str, Any]:
         timed = self.times_known and response.whole
-        tracks = self.meter.tracks.get(response.id, ()) if self.meter.plays else ()
+        tracks = self.meter.tracks.get(response.id, ()) if self.plays else ()
         return {
             **response.to_json(),
             "queue_ms": response.queue_ms if timed else None,
@@ -203,12 +206,19 @@ def _speech(speech: Speech) -> dict[str, Any]:
     }
 
 
-def _rounded(value: Any) -> Any:
-    """Times to the microsecond."""
-    if isinstance(value, float):
-        return round(value, 3)
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_rounded(inner) for inner in value]
-    return value
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A value as any JSON can hold it; times to the microsecond. What is nested deep is named."""
+    match value:
+        case float():
+            return round(value, 3) if isfinite(value) else None
+        case bool() | None:
+            return value
+        case int():
+            return value if abs(value) < LARGEST_INT else None
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict() if depth < MAX_DEPTH:
+            return {_plain(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
+        case list() if depth < MAX_DEPTH:
+            return [_plain(inner, depth + 1) for inner in value]
+    return type(value).__name__

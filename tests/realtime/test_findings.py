@@ -1,0 +1,290 @@
+"""What the simulated calls do not show: each way in which a finding comes to be, and does not."""
+
+import pytest
+
+from rtproxy.realtime.findings import RULES
+from tests.realtime.scenarios import CASES
+from tests.realtime.story import VAD, Story
+
+CODES = [
+    "no-reply",
+    "slow-turn",
+    "words-cut",
+    "barge-in-desync",
+    "response-active",
+    "false-barge-in",
+    "late-transcript",
+    "choppy-audio",
+    "config-refused",
+    "session-dropped",
+]
+
+
+def asked() -> Story:
+    """The caller has said something for a second, and was understood to."""
+    return Story().speak(1500).hear("u1", 0, 1400)
+
+
+def test_there_are_ten_rules_and_each_is_seen_at_work() -> None:
+    assert list(RULES) == CODES
+    assert {code for case in CASES for code, _ in case.findings} == set(CODES)
+
+
+def test_a_clean_turn_has_none() -> None:
+    assert asked().reply("r1").wait(20_000).codes == []
+
+
+# no-reply
+
+
+def test_no_reply_when_the_server_creates_no_response() -> None:
+    story = asked()
+    assert story.wait(2_000).codes == []  # it may still come
+    (finding,) = story.wait(4_000).control("marker").session.findings
+    assert (finding.code, finding.turn, finding.severity) == ("no-reply", 1, "error")
+    assert "created no response" in finding.message
+
+
+def test_no_reply_when_nobody_asks_for_one() -> None:
+    story = Story(turn_detection={**VAD, "create_response": False}).speak(1500).hear("u1", 0, 1400)
+    (finding,) = story.wait(9_000).control("marker").session.findings
+    assert "nobody asked" in finding.message
+    asked_for = Story(turn_detection=None).speak(1500).client("input_audio_buffer.commit")
+    asked_for.server("input_audio_buffer.committed", item_id="u1").client("response.create")
+    assert asked_for.reply("r1").wait(9_000).control("marker").codes == []
+
+
+def test_no_reply_when_a_response_stalls_or_is_empty() -> None:
+    stalled = asked().wait(30).begin("r1").wait(7_000).control("marker")
+    assert "gave nothing for 7.0 s" in stalled.session.findings[0].message
+    empty = asked().wait(30).begin("r1").wait(300).end("r1", output=[])
+    assert "completed and empty" in empty.session.findings[0].message
+
+
+def test_no_reply_when_no_speech_is_found_in_a_long_session() -> None:
+    (finding,) = Story().speak(16_000).session.findings
+    assert (finding.code, finding.severity, finding.turn) == ("no-reply", "warning", None)
+    assert Story().speak(12_000).codes == []
+    assert Story(turn_detection=None).speak(16_000).codes == []
+
+
+def test_a_session_that_only_transcribes_owes_no_reply() -> None:
+    story = Story(type="transcription").speak(1500).hear("u1", 0, 1400)
+    story.server(
+        "conversation.item.input_audio_transcription.completed", item_id="u1", transcript="Hello."
+    )
+    assert story.wait(9_000).control("marker").codes == []
+    assert story.session.turns[0].user == "Hello."
+
+
+def test_a_reply_that_the_caller_cancels_by_going_on_is_no_missing_reply() -> None:
+    story = asked().wait(30).begin("r1").wait(2_000).speak(100)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=2_600, item_id="u2")
+    details = {"type": "cancelled", "reason": "turn_detected"}
+    story.end("r1", "cancelled", status_details=details)
+    assert story.wait(9_000).control("marker").codes == []
+
+
+# slow-turn
+
+
+@pytest.mark.parametrize(("queue", "model", "part"), [(2500, 400, "queue"), (30, 2500, "model")])
+def test_slow_turn_names_the_part(queue: float, model: float, part: str) -> None:
+    story = asked().wait(queue).begin("r1").wait(model).say("r1", 500, "Yes.").end("r1")
+    (finding,) = story.session.findings
+    assert finding.code == "slow-turn"
+    assert f"because of its {part} " in finding.message
+
+
+# words-cut
+
+
+def test_words_cut_when_the_caller_goes_on_at_once() -> None:
+    story = asked().wait(30).begin("r1").speak(600)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=1_500, item_id="u2")
+    story.end("r1", "cancelled", status_details={"reason": "turn_detected"})
+    story.stop("u2", 2_100).reply("r2")
+    (finding,) = story.session.findings
+    assert (finding.code, finding.turn) == ("words-cut", 1)
+    assert "600 ms later as turn 2" in finding.message
+
+
+def test_no_words_are_cut_when_the_caller_answers() -> None:
+    story = asked().reply("r1", 400).speak(600)
+    assert story.hear("u2", 1_700, 2_100).reply("r2").codes == []
+
+
+def test_words_cut_when_the_client_clears_what_is_being_said() -> None:
+    story = Story().speak(500)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=0, item_id="u1")
+    assert story.client("input_audio_buffer.clear").codes == ["words-cut"]
+
+
+# barge-in-desync
+
+
+def interrupted(heard_ms: int) -> Story:
+    """The caller interrupts a long reply, of which so much was played."""
+    story = asked().wait(30).begin("r1").wait(400).say("r1", 5_000, "This takes its time.")
+    story.speak(heard_ms)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=1_500, item_id="u2")
+    return story.end("r1", "cancelled", status_details={"reason": "turn_detected"})
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"), [(2_000, False), (1_700, False), (1_500, True), (5_000, True)]
+)
+def test_barge_in_desync_is_what_the_player_did_not_do(told: int, wrong: bool) -> None:
+    story = interrupted(2_000).wait(50)
+    truncation = {"item_id": "of_r1", "content_index": 0, "audio_end_ms": told}
+    story.client("conversation.item.truncate", **truncation)
+    session = story.wait(3_000).control("marker").session
+    assert [f.code for f in session.findings] == ["barge-in-desync"] * wrong
+    metrics = session.measure(session.turns[0])
+    assert metrics["heard_ms"] == pytest.approx(2_000)
+    assert metrics["barge_in_ms"] == pytest.approx(50)
+
+
+def test_a_forgotten_truncation_is_found_once_it_is_late() -> None:
+    story = interrupted(2_000)
+    assert story.wait(1_000).control("marker").codes == []
+    assert story.wait(3_000).control("marker").codes == ["barge-in-desync"]
+
+
+def test_a_server_that_truncates_itself_needs_no_client() -> None:
+    story = interrupted(2_000)
+    story.server("conversation.item.truncated", item_id="of_r1", audio_end_ms=2_010)
+    assert story.wait(3_000).control("marker").codes == []
+
+
+# false-barge-in
+
+
+@pytest.mark.parametrize(
+    ("transcript", "false"),
+    [("", True), (" … ", True), ("takes its time", True), ("Stop.", False), ("time", False)],
+)
+def test_false_barge_in_is_a_noise_or_an_echo(transcript: str, false: bool) -> None:
+    story = interrupted(2_000)
+    truncation = {"item_id": "of_r1", "content_index": 0, "audio_end_ms": 2_000}
+    story.client("conversation.item.truncate", **truncation).speak(500).stop("u2", 3_900)
+    kind = "conversation.item.input_audio_transcription.completed"
+    story.server(kind, item_id="u2", transcript=transcript).reply("r2")
+    assert story.codes == ["false-barge-in"] * false
+
+
+# late-transcript
+
+
+def test_transcripts_that_are_late_out_of_order_or_missing() -> None:
+    kind = "conversation.item.input_audio_transcription.completed"
+    hearing = {"input_audio_transcription": {"model": "whisper-1"}}
+    story = Story(**hearing).speak(1500).hear("u1", 0, 1400).reply("r1")
+    story.speak(1500).hear("u2", 1_600, 2_900)
+    story.server(kind, item_id="u2", transcript="Second.").server(
+        kind, item_id="u1", transcript="1"
+    )
+    session = story.reply("r2").session
+    assert [(f.code, f.turn, f.severity) for f in session.findings] == [
+        ("late-transcript", 1, "info")
+    ]
+    late = Story(**hearing).speak(1500).hear("u1", 0, 1400).reply("r1").wait(4_000)
+    late.server(kind, item_id="u1", transcript="Hello.")
+    assert "transcribed 4.9 s after" in late.session.findings[0].message
+    never = Story(**hearing).speak(1500).hear("u1", 0, 1400).reply("r1").wait(11_000)
+    assert never.control("marker").session.findings[0].severity == "warning"
+
+
+# response-active
+
+
+def test_response_active_is_an_error_when_it_costs_the_reply() -> None:
+    story = Story(turn_detection={**VAD, "interrupt_response": False}).speak(1500)
+    story.hear("u1", 0, 1400).wait(30).begin("r1").wait(400).say("r1", 9_000, "On and on.")
+    story.speak(1500).hear("u2", 1_700, 2_900)
+    story.server("error", error={"code": "conversation_already_has_active_response"})
+    (finding,) = story.wait(9_000).end("r1").session.findings
+    assert (finding.code, finding.severity, finding.turn) == ("response-active", "error", 2)
+
+
+# config-refused
+
+
+def test_settings_that_the_server_ignores_are_named() -> None:
+    wanted = {"voice": "marin", "turn_detection": {"silence_duration_ms": 900}, "temperature": 0.8}
+    story = Story().client("session.update", session=wanted)
+    got = {"voice": "alloy", "turn_detection": VAD, "temperature": 0.800000011920929}
+    (finding,) = story.server("session.updated", session=got).session.findings
+    assert (finding.code, finding.severity) == ("config-refused", "warning")
+    assert "voice is alloy, not marin" in finding.message
+    assert "turn_detection.silence_duration_ms is 200, not 900" in finding.message
+    assert "temperature" not in finding.message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "got"),
+    [
+        ({"modalities": ["text", "audio"]}, {"modalities": ["audio", "text"]}),
+        ({"voice": "alloy"}, {"voice": {"name": "alloy", "type": "openai"}}),
+        ({"instructions": "Be brief.\n"}, {"instructions": "Be brief."}),
+        (
+            {"output_audio_format": "pcm16"},
+            {"audio": {"output": {"format": {"type": "audio/pcm"}}}},
+        ),
+        ({"unheard_of": 1}, {}),
+        ({"tools": [{"name": "a", "x": 1}]}, {"tools": [{"name": "a"}]}),
+        ({"model": "gpt-realtime"}, {"model": "gpt-realtime-2025-08-28"}),
+    ],
+)
+def test_what_a_server_writes_otherwise_is_not_ignored(
+    wanted: dict[str, object], got: dict[str, object]
+) -> None:
+    story = Story().client("session.update", session=wanted).server("session.updated", session=got)
+    assert story.codes == []
+
+
+def test_an_update_without_any_answer() -> None:
+    story = Story().client("session.update", session={"voice": "marin"})
+    assert story.wait(1_000).control("marker").codes == []
+    assert story.wait(6_000).control("marker").codes == ["config-refused"]
+
+
+# session-dropped
+
+
+@pytest.mark.parametrize(
+    ("name", "by_server", "data", "dropped"),
+    [
+        ("close", True, {"code": 1000}, False),
+        ("close", True, {"code": 1011, "reason": "internal error"}, True),
+        ("close", False, {"code": 1001}, False),
+        ("eof", True, {}, True),
+        ("eof", False, {}, False),
+        ("reset", True, {}, True),
+        ("refused", True, {"status": 401}, True),
+    ],
+)
+def test_session_dropped_is_an_end_that_the_client_did_not_want(
+    name: str, by_server: bool, data: dict[str, object], dropped: bool
+) -> None:
+    story = asked().reply("r1").control(name, by_server=by_server, **data)
+    assert story.codes == ["session-dropped"] * dropped
+
+
+def test_a_drop_explains_the_reply_that_never_came() -> None:
+    story = asked().wait(6_000).control("close", code=1011, reason="internal error")
+    (finding,) = story.session.findings
+    assert (finding.code, finding.turn) == ("session-dropped", 1)
+
+
+# Damage
+
+
+def test_what_is_missing_is_not_held_against_anybody() -> None:
+    story = asked().lose(10).wait(9_000).control("marker")
+    session = story.session
+    assert session.findings == []
+    assert session.gaps
+    assert not session.audio_complete
+    metrics = session.measure(session.turns[0])
+    assert {key for key, value in metrics.items() if value is not None} == set()

@@ -1,0 +1,171 @@
+"""How a session is told: turns, who asked for what, tools, errors and their causes, its end."""
+
+import orjson
+
+import rtproxy
+from rtproxy.realtime.metrics import METRICS
+from rtproxy.realtime.session import Session
+from rtproxy.tape.record import NOT_FORWARDED, Event, Header
+from tests.realtime.scenarios import ANSWER, ASK, CASES
+from tests.realtime.simulated import SimulatedCall
+from tests.realtime.story import VAD, Story
+
+
+def test_it_is_part_of_the_public_surface() -> None:
+    assert rtproxy.Session is Session
+
+
+def test_a_tape_is_its_header_and_its_records() -> None:
+    class Tape:
+        header = Header({"id": "1", "connection": "websocket", "origin": "simulated"})
+
+        def __iter__(self) -> object:
+            return iter(SimulatedCall(ANSWER + "[caller]" + ASK).play().records[1:])
+
+    session = Session.from_tape(Tape())
+    assert session.origin == "simulated"
+    assert [turn.assistant for turn in session.turns] == ["Yes, I am here."]
+    assert session.model == "gpt-realtime"
+
+
+def test_what_is_asked_after_each_record_is_what_is_known_then() -> None:
+    records = SimulatedCall(ANSWER + "[caller]" + ASK).play().records
+    live = Session()
+    ends: list[str] = []
+    for record in records:
+        live.take(record)
+        if live.turns and (not ends or live.turns[0].end != ends[-1]):
+            ends.append(live.turns[0].end)
+    assert ends == ["unanswered", "open", "completed"]
+    assert live.to_json() == Session.fold(records).to_json()
+
+
+def test_a_greeting_is_a_turn_without_a_caller() -> None:
+    story = Story().client("response.create").reply("r1", words="Hello, how can I help?")
+    session = story.speak(1500).hear("u1", 0, 1400).reply("r2").session
+    assert [(turn.kind, turn.user) for turn in session.turns] == [
+        ("greeting", None),
+        ("speech", None),
+    ]
+    assert [turn.responses[0].asked_by for turn in session.turns] == ["client", "server"]
+    assert session.metrics["turns"] == 1
+
+
+def test_a_response_outside_of_the_conversation_is_of_no_turn() -> None:
+    story = Story().speak(1500)
+    story.client("response.create", response={"conversation": "none", "metadata": {"for": "notes"}})
+    story.hear("u1", 0, 1400)
+    story.begin("aside", conversation_id=None, metadata={"for": "notes"})
+    story.begin("r1", conversation_id="conv").end("aside", usage={"input_tokens": 5})
+    session = story.say("r1", 300, "Yes.").end("r1").session
+    (turn,) = session.turns
+    assert [response.id for response in turn.responses] == ["r1"]
+    assert [r.id for r in session.responses if r.out_of_band] == ["aside"]
+    assert session.metrics["tokens_in"] == 5
+    assert session.to_json()["session"]["out_of_band"][0]["id"] == "aside"
+
+
+def test_history_that_the_client_tells_is_no_turn() -> None:
+    def message(role: str, text: str) -> dict[str, object]:
+        kind = "input_text" if role == "user" else "output_text"
+        return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+
+    story = Story()
+    for role, text in [("user", "Old question."), ("assistant", "Old answer."), ("user", "New.")]:
+        story.client("conversation.item.create", item=message(role, text))
+    session = story.client("response.create").reply("r1").session
+    assert [(turn.kind, turn.user) for turn in session.turns] == [("text", "New.")]
+    spoken = Story().client("conversation.item.create", item=message("user", "Some context."))
+    session = spoken.speak(1500).hear("u1", 0, 1400).reply("r1").session
+    assert [turn.kind for turn in session.turns] == ["speech"]
+
+
+def test_several_calls_and_their_outputs_belong_to_one_turn() -> None:
+    story = Story().speak(1500).hear("u1", 0, 1400).begin("r1").wait(200)
+    for n in "ab":
+        story.server(
+            "response.function_call_arguments.done",
+            response_id="r1",
+            item_id=f"i{n}",
+            call_id=f"call_{n}",
+            name=f"tool_{n}",
+            arguments="{}",
+        )
+    story.end("r1")
+    for n in "ab":
+        output = {"type": "function_call_output", "call_id": f"call_{n}", "output": n}
+        story.wait(300).client("conversation.item.create", item=output)
+    session = story.client("response.create").reply("r2").session
+    (turn,) = session.turns
+    assert [(call.name, call.output, call.tool_ms) for call in turn.calls] == [
+        ("tool_a", "a", 300),
+        ("tool_b", "b", 600),
+    ]
+    assert session.measure(turn)["tool_ms"] == 900
+    assert [response.asked_by for response in turn.responses] == ["server", "client"]
+
+
+def test_an_error_leads_to_the_event_behind_it() -> None:
+    story = Story().client("session.update", event_id="mine", session={"voice": "x"})
+    story.server("error", error={"code": "invalid_value", "event_id": "mine"})
+    story.client("input_audio_buffer.commit")
+    story.server("error", error={"code": "input_audio_buffer_commit_empty"})
+    story.server("error", error={"code": "server_error", "event_id": "unheard_of"})
+    named, guessed, unknown = story.session.errors
+    assert (named.cause_seq, named.cause_type, named.certain) == (1, "session.update", True)
+    assert (guessed.cause_seq, guessed.certain) == (3, False)
+    assert unknown.cause_seq is None
+    assert len(story.session.turns) == 0  # a commit that was refused is no turn
+
+
+def test_settings_in_force_are_those_that_the_server_confirmed() -> None:
+    story = Story().client("session.update", session={"turn_detection": None})
+    story.server("error", error={"code": "invalid_value", "param": "session.turn_detection"})
+    story.server("session.updated", session={"turn_detection": {**VAD, "silence_duration_ms": 500}})
+    session = story.session
+    assert [config.silence_ms for config in session.configs] == [200, 500]
+
+
+def test_a_tape_that_begins_in_the_middle_reports_no_clock() -> None:
+    whole = Story().speak(3_000).hear("u1", 0, 2_900).reply("r1").speak(1_500)
+    session = Session.fold(whole.hear("u2", 3_000, 4_400).reply("r2").records[100:])
+    assert not session.from_start
+    assert not session.audio_complete
+    turn = session.turns[-1]
+    assert turn.assistant == "Yes."
+    metrics = session.measure(turn)
+    assert metrics["v2v_ms"] is None
+    assert metrics["model_ms"] == 400
+    assert session.findings == []
+
+
+def test_what_was_not_forwarded_has_not_happened() -> None:
+    story = Story()
+    text = orjson.dumps({"type": "input_audio_buffer.append", "audio": "AAAA" * 480}).decode()
+    records = [*story.records, Event(1, 0, NOT_FORWARDED, text)]
+    session = Session.fold(records)
+    assert session.clock.total_ms == 0
+    assert session.events == 2
+
+
+def test_items_stand_where_the_server_put_them() -> None:
+    story = Story()
+    for item_id, previous in [("a", None), ("c", "a"), ("b", "a"), ("first", "root")]:
+        item = {"id": item_id, "type": "message", "role": "user", "content": []}
+        story.server("conversation.item.added", previous_item_id=previous, item=item)
+    story.server("conversation.item.deleted", item_id="c")
+    assert [item.id for item in story.session.items] == ["first", "a", "b"]
+
+
+def test_the_document_has_the_keys_that_others_build_on() -> None:
+    for case in CASES[:6]:
+        found = case.session().to_json()
+        assert set(found) == {"session", "turns", "metrics", "findings"}
+        assert {"id", "model", "dialect", "times_known", "audio_complete"} <= set(found["session"])
+        for turn in found["turns"]:
+            assert {"n", "metrics", "end", "user", "assistant", "tools"} <= set(turn)
+            assert list(turn["metrics"]) == [metric.key for metric in METRICS]
+        for finding in found["findings"]:
+            keys = ["code", "severity", "turn", "events", "message", "next"]
+            assert list(finding) == keys
+        orjson.dumps(found)
