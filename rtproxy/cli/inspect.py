@@ -85,17 +85,21 @@ def _print_ndjson(tape: "Tape", keep: "Predicate | None") -> None:
 
 
 def _print_json(tape: "Tape", keep: "Predicate | None", fold: bool) -> None:
-    from rtproxy.inspect.document import document
+    from rtproxy.inspect.document import document, told
     from rtproxy.inspect.listing import Listing
     from rtproxy.inspect.overview import records, survey
+    from rtproxy.realtime.session import Session
 
+    session = Session()
+    session.take(tape.header)
     overview = survey(tape, str(tape.path))
 
     def make() -> "Overview":
         damage = list(tape.damage)
         return replace(overview, damage=damage, state="damaged" if damage else tape.state)
 
-    _write(document(make, Listing(keep, fold).rows(records(tape))))
+    rows = Listing(keep, fold).rows(told(records(tape), session))
+    _write(document(make, rows, session))
 
 
 def _print_table(tape: "Tape", keep: "Predicate | None", fold: bool, pager: bool) -> None:

@@ -13,6 +13,7 @@ from rtproxy.inspect.entry import Entry, entry_of
 from rtproxy.inspect.filter import Predicate
 from rtproxy.inspect.listing import Missing, Row, milliseconds
 from rtproxy.inspect.overview import Overview
+from rtproxy.realtime.session import Session
 from rtproxy.tape.record import Control, Event, Record
 
 SCHEMA = "rtproxy.inspect/1"
@@ -60,10 +61,20 @@ def _body(entry: Entry) -> Any:
     return orjson.Fragment(record.payload.replace("\n", " ").replace("\r", " "))
 
 
-def document(make: Callable[[], Overview], rows: Iterable[Row]) -> Iterator[bytes]:
-    """The document of `--json`: schema, events, session, tape.
+def told(records: Iterable[Record | Missing], session: Session) -> Iterator[Record | Missing]:
+    """The records as they come, of which `session` is told too."""
+    for record in records:
+        if not isinstance(record, Missing):
+            session.take(record)
+        yield record
 
-    `make` is called when the rows are through, because only then is all damage known.
+
+def document(
+    make: Callable[[], Overview], rows: Iterable[Row], session: Session
+) -> Iterator[bytes]:
+    """The document of `--json`: schema, events, session, turns, metrics, findings, tape.
+
+    `make` is called, and `session` asked, when the rows are through: only then is all known.
     """
     yield b'{"schema":' + orjson.dumps(SCHEMA) + b',"events":['
     separator = b"\n"
@@ -71,8 +82,15 @@ def document(make: Callable[[], Overview], rows: Iterable[Row]) -> Iterator[byte
         yield separator + orjson.dumps(_plain(row.to_map()))
         separator = b",\n"
     overview = make()
-    session, tape = _plain(overview.session()), _plain(overview.to_map())
-    yield b'\n],"session":' + orjson.dumps(session) + b',"tape":' + orjson.dumps(tape) + b"}\n"
+    parts = session.to_json()
+    for key, value in overview.session().items():
+        if parts["session"][key] is None:
+            parts["session"][key] = value  # the seal may know what is lost to damage
+    parts["tape"] = overview.to_map()
+    yield b"\n]"
+    for key, part in parts.items():
+        yield b",\n" + orjson.dumps(key) + b":" + orjson.dumps(_plain(part))
+    yield b"}\n"
 
 
 def well_formed(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from rtproxy.realtime.event import RealtimeEvent, mapping, mappings, string
 from rtproxy.realtime.formats import AudioFormats
 from rtproxy.realtime.interruptions import Interruptions
-from rtproxy.realtime.item import Conversation, Item, content_text
+from rtproxy.realtime.item import Conversation, Item, typed_text
 from rtproxy.realtime.player import Player
 from rtproxy.realtime.response import Response, Responses
 from rtproxy.realtime.turn import Turn
@@ -53,7 +53,7 @@ class Answers:
         self._learn(entry, now_ms, event.seq)
         self.conversation.place(item_id, string(event.data, "previous_item_id"))
         made = self.turns.confirm(item_id, string(entry, "type"))
-        text = content_text(entry)
+        text = typed_text(entry)
         if not known and not made and string(entry, "role") == "user" and text:
             # Somebody else typed it, or the client did before the tape began.
             self.turns.type(text, now_ms, event.seq)

@@ -18,7 +18,7 @@ from rtproxy.realtime.audio_clock import AudioClock
 from rtproxy.realtime.config import Config, Update, ignored
 from rtproxy.realtime.dialect import Dialect, dialect_of, dialect_of_session
 from rtproxy.realtime.event import RealtimeEvent, mapping, mappings, number, parse, string
-from rtproxy.realtime.item import content_text
+from rtproxy.realtime.item import typed_text
 from rtproxy.realtime.problem import ACTIVE_RESPONSE, Causes, Ending, Problem
 from rtproxy.realtime.response import Ask
 from rtproxy.realtime.turns import MAX_WAITING, Created, Turns
@@ -183,7 +183,7 @@ class Call:
                 call.output = output if isinstance(output, str) else None
                 call.output_ms, call.output_seq = self.now_ms, event.seq
         elif string(item, "role") == "user":
-            turn = self.turns.type(content_text(item), self.now_ms, event.seq)
+            turn = self.turns.type(typed_text(item), self.now_ms, event.seq)
         elif string(item, "role") == "assistant":
             self.turns.forget_typed()  # what was typed before is history, told again
         self.turns.made(Created(event.seq, string(item, "id"), kind, turn))

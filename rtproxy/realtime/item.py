@@ -98,6 +98,11 @@ class Item:
         }
 
 
+def typed_text(entry: Data) -> str:
+    """The text of an item's content parts that was typed, not spoken."""
+    return " ".join(filter(None, (string(part, "text") for part in mappings(entry, "content"))))
+
+
 def content_text(entry: Data) -> str:
     """The text and transcripts of an item's content parts."""
     parts = (string(p, "text") or string(p, "transcript") for p in mappings(entry, "content"))

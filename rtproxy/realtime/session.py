@@ -19,8 +19,10 @@ from rtproxy.realtime.finding import Finding
 from rtproxy.realtime.findings import find
 from rtproxy.realtime.item import Item, ToolCall
 from rtproxy.realtime.metrics import Meter
+from rtproxy.realtime.player import Track
 from rtproxy.realtime.problem import Problem
 from rtproxy.realtime.response import Response
+from rtproxy.realtime.transcript import Transcript
 from rtproxy.realtime.turn import Speech, Turn
 from rtproxy.tape.record import Header, Record
 
@@ -97,6 +99,16 @@ class Session(Call):
     @property
     def tool_calls(self) -> list[ToolCall]:
         return list(self.answers.conversation.calls.values())
+
+    @property
+    def transcripts(self) -> list[Transcript]:
+        """What was understood of the caller's audio, in order of the first word of it."""
+        return list(self.turns.transcripts.values())
+
+    @property
+    def tracks(self) -> list[Track]:
+        """The assistant's audio by item: what arrived, when it played, where it ran dry."""
+        return list(self.answers.player.tracks.values())
 
     @property
     def errors(self) -> list[Problem]:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rtproxy.inspect.document import document, line, ndjson
+from rtproxy.inspect.document import document, line, ndjson, told
 from rtproxy.inspect.entry import entry_of
 from rtproxy.inspect.filter import parse_filter
 from rtproxy.inspect.listing import Listing, Missing
 from rtproxy.inspect.overview import Overview
+from rtproxy.realtime.session import Session
 from rtproxy.tape.record import FROM_SERVER, Control, Event
 from rtproxy.tape.summary import Summary
 from tests.inspect.sample import HEADER, sample, tape_of
@@ -111,10 +112,17 @@ def test_the_document_names_schema_tape_and_rows() -> None:
     for record in sample():
         summary.add(record, 0)
     overview = Overview("call.rtape", HEADER, "sealed", 100, summary)
-    pieces = document(lambda: overview, Listing().rows(tape_of(sample())))
-    found = json.loads(b"".join(pieces))
+    session = Session()
+    rows = Listing().rows(told(tape_of(sample()), session))
+    found = json.loads(b"".join(document(lambda: overview, rows, session)))
+    parts = ["schema", "events", "session", "turns", "metrics", "findings", "tape"]
+    assert list(found) == parts
     assert found["schema"] == "rtproxy.inspect/1"
-    assert found["session"] == {"id": "sess_1", "model": "gpt-realtime", "dialect": "ga"}
+    known = {key: found["session"][key] for key in ("id", "model", "dialect")}
+    assert known == {"id": "sess_1", "model": "gpt-realtime", "dialect": "ga"}
+    assert [turn["n"] for turn in found["turns"]] == [1]
+    assert found["metrics"]["turns"] == 1
+    assert found["findings"] == session.to_json()["findings"]
     assert found["tape"] == {
         "path": "call.rtape",
         "state": "sealed",
@@ -150,6 +158,6 @@ def test_the_document_names_schema_tape_and_rows() -> None:
 
 def test_a_document_without_rows_is_valid() -> None:
     overview = Overview("\udcff.rtape", HEADER, "crashed", 100, Summary(), counted=False)
-    found = json.loads(b"".join(document(lambda: overview, [])))
+    found = json.loads(b"".join(document(lambda: overview, [], Session())))
     assert found["events"] == []
     assert found["tape"]["records"] is None
