@@ -69,13 +69,16 @@ class Calls:
 
     async def open(self, address: Address, count: int) -> None:
         loop = asyncio.get_running_loop()
-        for _ in range(count):
+        for number in range(count):
             connection = address.open()
             connection.setblocking(False)
             _, session = await loop.create_connection(
                 lambda: Session(self.latencies), sock=connection
             )
             self.sessions.append(session)
+            # So that the answers of all sessions do not fall into the same 20 ms.
+            for _ in range(number % ANSWERED):
+                session.append()
 
     async def speak(self, seconds: float) -> None:
         """Send appends for so long, a share of the sessions in each tick."""
