@@ -7,6 +7,7 @@ from rtproxy.realtime.event import RealtimeEvent, mapping, mappings, string
 from rtproxy.realtime.formats import AudioFormats
 from rtproxy.realtime.interruptions import Interruptions
 from rtproxy.realtime.item import Conversation, Item, typed_text
+from rtproxy.realtime.levels import Levels
 from rtproxy.realtime.player import Player
 from rtproxy.realtime.response import Response, Responses
 from rtproxy.realtime.turn import Turn
@@ -23,7 +24,7 @@ class Answers:
     `blind` says whether there are no times or no whole audio to go by.
     """
 
-    def __init__(self, turns: Turns, blind: Callable[[], bool]) -> None:
+    def __init__(self, turns: Turns, blind: Callable[[], bool], *, levels: bool = False) -> None:
         self.turns = turns
         self.formats = AudioFormats()
         self.player = Player()
@@ -32,6 +33,8 @@ class Answers:
         self.conversation = Conversation()
         self.from_start = True
         """Whether the session's start is on the tape."""
+        self.levels: dict[str, Levels] | None = {} if levels else None
+        """Of the assistant's audio, by item."""
         self.audio_events = 0
         self.audio_ms = 0.0
 
@@ -122,6 +125,9 @@ class Answers:
         item_id = event.item_id or (response.id if response else "")
         self.audio_events += 1
         self.audio_ms += ms
+        if self.levels is not None:
+            track = self.levels.setdefault(item_id, Levels())
+            track.add(event.audio or "", self.formats.of(event))
         if response is not None:
             response.hear(item_id, ms, now_ms, event.seq)
         self.player.add(item_id, response.id if response else None, ms, now_ms, event.seq)

@@ -119,12 +119,16 @@ def base64_size(text: str) -> int:
 
 def decode_base64(text: str) -> bytes:
     """Bytes of base64 `text`; blanks and missing padding are forgiven, ValueError for the rest."""
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:  # also what is not ASCII
+        pass
     if any(blank in text for blank in " \n\r\t"):
         text = "".join(text.split())
     body = text.rstrip("=")
     try:
         return binascii.a2b_base64(body + "=" * (-len(body) % 4), strict_mode=True)
-    except ValueError as error:  # also what is not ASCII
+    except ValueError as error:
         raise ValueError(f"not base64: {error}") from None
 
 

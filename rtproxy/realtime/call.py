@@ -19,6 +19,7 @@ from rtproxy.realtime.config import Config, Update, ignored
 from rtproxy.realtime.dialect import Dialect, dialect_of, dialect_of_session
 from rtproxy.realtime.event import RealtimeEvent, mapping, mappings, number, parse, string
 from rtproxy.realtime.item import typed_text
+from rtproxy.realtime.levels import Levels
 from rtproxy.realtime.problem import ACTIVE_RESPONSE, Causes, Ending, Problem
 from rtproxy.realtime.response import Ask
 from rtproxy.realtime.turns import MAX_WAITING, Created, Turns
@@ -36,9 +37,13 @@ LARGEST = 1e12
 
 
 class Call:
-    """State of a call. Times are ms on the tape; positions ms on the input-audio clock."""
+    """State of a call. Times are ms on the tape; positions ms on the input-audio clock.
 
-    def __init__(self) -> None:
+    With `levels` the loudness of both sides' audio is kept too, which takes about as long as all
+    the rest.
+    """
+
+    def __init__(self, levels: bool = False) -> None:
         self.header: Header | None = None
         self.events = 0
         self.first_ms: float | None = None
@@ -54,7 +59,9 @@ class Call:
         """The client's session.updates by seq, in order."""
         self.clock = AudioClock()
         self.turns = Turns(self.clock)
-        self.answers = Answers(self.turns, lambda: not self.plays)
+        self.answers = Answers(self.turns, lambda: not self.plays, levels=levels)
+        self.input_levels = Levels() if levels else None
+        """Of the caller's audio, by position."""
         self.problems: list[Problem] = []
         self.rate_limits: list[Mapping[str, Any]] = []
         """What the server said last of the limits."""
@@ -160,6 +167,8 @@ class Call:
         if size:
             self.appends += 1
             self.clock.append(size, self.answers.formats.input, self.now_ms)
+            if self.input_levels is not None:
+                self.input_levels.add(event.audio or "", self.answers.formats.input)
 
     def _commit(self, event: RealtimeEvent) -> None:
         self.turns.commit(self.now_ms, event.seq)

@@ -15,6 +15,14 @@ Data = Mapping[str, Any]
 MISSING = object()
 _NESTED = {"audio", "input", "output"}
 _OWN = {"type", "object", "id", "client_secret", "expires_at", "prompt", "tracing", "include"}
+_SWITCHES = {
+    "turn_detection",
+    "transcription",
+    "input_audio_transcription",
+    "noise_reduction",
+    "input_audio_noise_reduction",
+}
+"""Settings of which null says that something is off."""
 _REDACTED = "REDACTED:"
 MAX_DEPTH = 8
 
@@ -160,8 +168,8 @@ def _ignored(
         if (not path and key in _OWN) or depth > MAX_DEPTH:
             continue
         found = _lookup(confirmed, here)
-        if found is MISSING:
-            continue
+        if found is MISSING or (value is None and key not in _SWITCHES):
+            continue  # null stands for the server's default
         if isinstance(value, dict) and isinstance(found, dict) and key not in ("format", "voice"):
             yield from _ignored(value, confirmed, here, depth + 1)
         elif not _same(key, value, found):

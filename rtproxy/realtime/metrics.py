@@ -155,7 +155,9 @@ class Meter:
         for speech in turn.speech:
             start = speech.started_ms if speech.onset_ms is None else speech.onset_ms
             end = speech.stopped_ms if speech.fell_silent_ms is None else speech.fell_silent_ms
-            total += self._played_between(start, self.call.now_ms if end is None else end)
+            if end is None:  # nobody knows how long it lasted, unless it still does
+                end = self.call.now_ms if turn is self.call.turns.open else start
+            total += self._played_between(start, end)
         return total if turn.speech else None
 
     def dead_air(self, turn: Turn) -> Value:

@@ -43,23 +43,23 @@ class Session(Call):
     what needs times or audio is None and is not judged.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, levels: bool = False) -> None:
+        super().__init__(levels)
         self._meter: Meter | None = None
         self._findings: list[Finding] | None = None
 
     @classmethod
-    def fold(cls, records: Iterable[Record]) -> Self:
+    def fold(cls, records: Iterable[Record], *, levels: bool = False) -> Self:
         """The session that these records tell of, in one pass. Never raises of itself."""
-        session = cls()
+        session = cls(levels)
         for record in records:
             session.take(record)
         return session
 
     @classmethod
-    def from_tape(cls, tape: Recording) -> Self:
+    def from_tape(cls, tape: Recording, *, levels: bool = False) -> Self:
         """The session on a tape; `tape` iterates over records and may have a `header`."""
-        session = cls()
+        session = cls(levels)
         header = getattr(tape, "header", None)
         if isinstance(header, Header):
             session.take(header)

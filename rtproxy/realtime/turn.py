@@ -86,6 +86,11 @@ class Interruption:
     truncated_seq: int | None = None
     truncated_by: Literal["client", "server"] | None = None
 
+    @property
+    def unheard(self) -> bool:
+        """Whether some of it was never played."""
+        return self.heard_ms is not None and self.heard_ms < self.received_ms
+
     def react(self, t_ms: float, seq: int) -> None:
         """The client's first reaction."""
         if self.reaction_ms is None and self.started_ms is not None:
@@ -174,6 +179,8 @@ class Turn:
         last = self.responses[-1]
         if self.interrupted is not None:
             return "interrupted"
+        if any(cut.unheard for cut in self.interruptions):
+            return "cancelled"
         if last.status is None:
             return "open"
         if last.status == "cancelled" and last.reason == "turn_detected":

@@ -395,4 +395,130 @@ refuse_config = { param = "session.audio.output.voice", message = "No such voice
         [spoken(audio_ms=1200, heard_ms=1200)],
         {("words-cut", 1)},
     ),
+    Case(
+        "the client cancels",
+        """
+[audio]
+rate = 5
+[[reply]]
+text = "Let me tell you all about it."
+audio_ms = 6000
+[[reply]]
+text = "Fine."
+audio_ms = 800
+[caller]
+session = { turn_detection = { interrupt_response = false, silence_duration_ms = 200 } }
+[[caller.step]]
+say = "What is new?"
+[[caller.step]]
+say = "Thank you, that will do."
+interrupt_after_ms = 2000
+[[caller.step]]
+wait = "reply"
+""",
+        [
+            spoken(heard_ms=2000 + ONSET, barge_in_ms=0, barge_in_detection_ms=ONSET),
+            spoken(audio_ms=800, heard_ms=800),
+        ],
+    ),
+    Case(
+        "two tools",
+        """
+[[reply]]
+text = "Let me look."
+audio_ms = 600
+function_call = [{ name = "first" }, { name = "second" }]
+[[reply]]
+text = "Done."
+audio_ms = 400
+[[caller.tool]]
+name = "first"
+delay_ms = 300
+[[caller.tool]]
+name = "second"
+delay_ms = 900
+[[caller.step]]
+say = "How is it?"
+[[caller.step]]
+wait = "reply"
+""",
+        [spoken(tool_ms=300 + 900, audio_ms=1000, heard_ms=1000)],
+    ),
+    Case(
+        "greeting",
+        """
+[[reply]]
+text = "Welcome!"
+audio_ms = 500
+[[reply]]
+text = "Yes, I am here."
+audio_ms = 1500
+[caller]
+[[caller.step]]
+respond = true
+[[caller.step]]
+wait = "reply"
+"""
+        + ASK,
+        [
+            typed(model=430, audio_ms=500, heard_ms=500, prebuffer_ms=0),
+            spoken(audio_ms=1500, heard_ms=1500),
+        ],
+    ),
+    Case(
+        "the client asks, late",
+        ANSWER
+        + """
+[caller]
+session = { turn_detection = { create_response = false, silence_duration_ms = 200 } }
+[[caller.step]]
+say = "Hello, is anybody there?"
+[[caller.step]]
+wait = "input_audio_buffer.committed"
+[[caller.step]]
+wait = 700
+[[caller.step]]
+respond = true
+[[caller.step]]
+wait = "reply"
+""",
+        [spoken(v2v_ms=SILENCE + 700 + 30 + 430, audio_ms=1500, heard_ms=1500)],
+    ),
+    Case(
+        "the caller is silent",
+        ANSWER
+        + """
+[[reply]]
+text = "Are you still there?"
+audio_ms = 900
+[caller]
+session = { turn_detection = { idle_timeout_ms = 5000, silence_duration_ms = 200 } }
+"""
+        + ASK
+        + """
+[[caller.step]]
+wait = 8000
+""",
+        [
+            spoken(audio_ms=1500, heard_ms=1500),
+            typed(model=430, audio_ms=900, heard_ms=900, prebuffer_ms=0),
+        ],
+    ),
+    Case(
+        "a stalled response",
+        """
+[delays]
+first_text = 60000
+[[reply]]
+function_call = { name = "never" }
+status = "stalled"
+[caller]
+[[caller.step]]
+say = "Hello, is anybody there?"
+[[caller.step]]
+wait = 9000
+""",
+        [{"endpoint_ms": SILENCE, "queue_ms": 30, "model_ms": None, "v2v_ms": None}],
+        {("no-reply", 1)},
+    ),
 ]

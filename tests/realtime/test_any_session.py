@@ -1,7 +1,9 @@
 """Whatever stands on a tape, there is a session to it, and never an exception."""
 
+import base64
 import json
 import random
+import tracemalloc
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtproxy.realtime.audio import PCM16
 from rtproxy.realtime.dialect import CLIENT_EVENTS, LIVE_EVENTS, SERVER_EVENTS
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import Control, Event, Header, Record, Unknown
@@ -168,6 +171,18 @@ def test_what_is_nested_beyond_all_measure_is_passed_over(name: str) -> None:
     deep = '{"audio":' * 900 + "1" + "}" * 900
     body = f'{{"type":"{name}","session":{deep},"response":{{"id":"r","metadata":{deep}}}}}'
     look_at_everything([Event(n, n, flags, body) for n, flags in enumerate([0, 1, 0, 1])])
+
+
+def test_no_audio_is_kept() -> None:
+    """Memory grows by what is told of an append, a few bytes, not by its audio."""
+    audio = base64.b64encode(bytes(PCM16.size(20))).decode()
+    payload = f'{{"type":"input_audio_buffer.append","audio":"{audio}"}}'
+    tracemalloc.start()
+    session = Session.fold(Event(n, n * 20_000_000, 0, payload) for n in range(20_000))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert session.clock.total_ms == 400_000
+    assert kept < 1 << 20
 
 
 @cache

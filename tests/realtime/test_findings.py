@@ -232,6 +232,7 @@ def test_settings_that_the_server_ignores_are_named() -> None:
             {"audio": {"output": {"format": {"type": "audio/pcm"}}}},
         ),
         ({"unheard_of": 1}, {}),
+        ({"voice": None}, {"voice": "alloy"}),
         ({"tools": [{"name": "a", "x": 1}]}, {"tools": [{"name": "a"}]}),
         ({"model": "gpt-realtime"}, {"model": "gpt-realtime-2025-08-28"}),
     ],
@@ -241,6 +242,12 @@ def test_what_a_server_writes_otherwise_is_not_ignored(
 ) -> None:
     story = Story().client("session.update", session=wanted).server("session.updated", session=got)
     assert story.codes == []
+
+
+def test_turn_detection_that_stays_on_is_ignored() -> None:
+    story = Story().client("session.update", session={"turn_detection": None})
+    story.server("session.updated", session={"turn_detection": VAD})
+    assert story.codes == ["config-refused"]
 
 
 def test_an_update_without_any_answer() -> None:

@@ -105,6 +105,18 @@ def test_several_calls_and_their_outputs_belong_to_one_turn() -> None:
     assert [response.asked_by for response in turn.responses] == ["server", "client"]
 
 
+def test_a_client_that_stops_playing_by_itself_cancels_the_turn() -> None:
+    story = Story().speak(1500).hear("u1", 0, 1400).wait(30).begin("r1").wait(400)
+    story.say("r1", 3_000, "On and on.").end("r1").wait(1_000)
+    story.client("conversation.item.truncate", item_id="of_r1", audio_end_ms=1_000)
+    session = story.wait(5_000).control("marker").session
+    (turn,) = session.turns
+    assert turn.end == "cancelled"
+    assert session.measure(turn)["heard_ms"] == 1_000
+    assert session.metrics["barge_ins"] == 0
+    assert session.findings == []
+
+
 def test_an_error_leads_to_the_event_behind_it() -> None:
     story = Story().client("session.update", event_id="mine", session={"voice": "x"})
     story.server("error", error={"code": "invalid_value", "event_id": "mine"})
