@@ -41,10 +41,14 @@ class Answers:
     def tell_turns(self) -> None:
         """Hand new interruptions to the turns whose responses they cut."""
         for cut in self.interruptions.fresh():
-            response = self.responses.find(cut.response_id)
-            turn = self.turns.number(response.turn) if response is not None else None
+            turn = self.turn_of(cut.response_id)
             if turn is not None:
                 turn.interruptions.append(cut)
+
+    def turn_of(self, response_id: str | None) -> Turn | None:
+        """The turn that a response belongs to."""
+        response = self.responses.find(response_id)
+        return self.turns.number(response.turn) if response is not None else None
 
     def item(self, event: RealtimeEvent, now_ms: float) -> None:
         """An item has its place in the conversation, or is complete there."""
@@ -181,7 +185,7 @@ class Answers:
         call = self.conversation.call(string(entry, "call_id"), item.id if item else None)
         if call is None:
             return
-        call.kind, call.response_id = kind, response.id
+        call.kind = kind
         call.name = string(entry, "name") or call.name
         if kind == "mcp_call":
             call.output = string(entry, "output") or call.output
@@ -193,6 +197,7 @@ class Answers:
         """A call is of this response, and of its turn."""
         if call_id not in response.calls:
             call = response.calls[call_id] = self.conversation.calls[call_id]
+            call.response_id = response.id
             turn = self.turns.number(response.turn)
             if turn is not None:
                 turn.calls.append(call)

@@ -22,6 +22,7 @@ from rtproxy.realtime.item import typed_text
 from rtproxy.realtime.levels import Levels
 from rtproxy.realtime.problem import ACTIVE_RESPONSE, Causes, Ending, Problem
 from rtproxy.realtime.response import Ask
+from rtproxy.realtime.turn import Turn
 from rtproxy.realtime.turns import MAX_WAITING, Created, Turns
 from rtproxy.tape.record import NOT_FORWARDED, Control, Event, Header, Record, Unknown
 
@@ -71,6 +72,7 @@ class Call:
         self._next_seq: int | None = None
         self._unanswered: deque[Update] = deque(maxlen=MAX_WAITING)
         self._transcribed = 0
+        self._told: Turn | None = None  # whose tools have answered since the last response.create
 
     @property
     def from_start(self) -> bool:
@@ -191,6 +193,7 @@ class Call:
                 output = item.get("output")
                 call.output = output if isinstance(output, str) else None
                 call.output_ms, call.output_seq = self.now_ms, event.seq
+                self._told = self.answers.turn_of(call.response_id)
         elif string(item, "role") == "user":
             turn = self.turns.type(typed_text(item), self.now_ms, event.seq)
         elif string(item, "role") == "assistant":
@@ -200,7 +203,7 @@ class Call:
     def _ask(self, event: RealtimeEvent) -> None:
         asked = mapping(event.data, "response")
         outside = asked.get("conversation") == "none"
-        turn = None if outside else self.turns.current
+        turn = None if outside else self._asked_turn()
         ask = Ask(
             event.seq,
             self.now_ms,
@@ -212,6 +215,18 @@ class Call:
         self.answers.responses.asks.append(ask)
         if turn is not None:
             turn.ask(self.now_ms)
+
+    def _asked_turn(self) -> Turn | None:
+        """The turn that a request is about: the latest, or that of the tools that were answered.
+
+        A tool may answer when the caller has gone on; then the latest turn has an answer, or is
+        getting one without being asked.
+        """
+        current, told, self._told = self.turns.current, self._told, None
+        if told is None or current is None:
+            return current
+        waits = not current.responses and current is not self.turns.promised
+        return current if waits else told
 
     def _cancel(self, event: RealtimeEvent) -> None:
         responses = self.answers.responses

@@ -105,6 +105,18 @@ def test_several_calls_and_their_outputs_belong_to_one_turn() -> None:
     assert [response.asked_by for response in turn.responses] == ["server", "client"]
 
 
+def test_a_tool_that_answers_late_speaks_for_the_turn_that_called_it() -> None:
+    story = Story().speak(1500).hear("u1", 0, 1400).begin("r1").wait(200)
+    done = {"response_id": "r1", "item_id": "i", "call_id": "c", "name": "slow", "arguments": "{}"}
+    story.server("response.function_call_arguments.done", **done).end("r1")
+    story.speak(1500).hear("u2", 1_600, 2_900).reply("r2", words="I am still looking.")
+    output = {"type": "function_call_output", "call_id": "c", "output": "Found."}
+    story.client("conversation.item.create", item=output).client("response.create")
+    first, second = story.reply("r3", words="There it is.").session.turns
+    assert [response.id for response in first.responses] == ["r1", "r3"]
+    assert second.assistant == "I am still looking."
+
+
 def test_a_client_that_stops_playing_by_itself_cancels_the_turn() -> None:
     story = Story().speak(1500).hear("u1", 0, 1400).wait(30).begin("r1").wait(400)
     story.say("r1", 3_000, "On and on.").end("r1").wait(1_000)
