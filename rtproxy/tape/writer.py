@@ -279,11 +279,15 @@ class _BackgroundSync:
 
     def _run(self) -> None:
         while True:
-            time.sleep(SYNC_SECONDS)
             with self._lock:
                 writers = list(self._writers)
+            # One after another over the whole time: hundreds at once would hold up the sessions.
+            pause = SYNC_SECONDS / max(1, len(writers))
             for writer in writers:
+                time.sleep(pause)
                 writer.sync_in_background()
+            if not writers:
+                time.sleep(pause)
             del writers
 
 
