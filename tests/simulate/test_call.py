@@ -167,3 +167,10 @@ async def test_the_built_in_support_call() -> None:
 @pytest.mark.parametrize("name", [name for name, each in built_in().items() if each.caller])
 def test_the_callers_of_the_built_in_scenarios_have_sound_scripts(name: str) -> None:
     assert Script.parse(load(name).caller, name).steps
+
+
+async def test_the_rate_limit_scenario_fails_its_second_response() -> None:
+    scenario = load("rate-limit")
+    async with SimulatedServer(scenario) as server:
+        report = await Caller(server.url, Script.parse(scenario.caller, "rate-limit.toml")).run()
+    assert [turn.statuses for turn in report.turns] == [["completed"], ["failed"]]
