@@ -21,7 +21,9 @@ TOP = {"cli", "pytest_plugin", "serve", "__main__", "__init__"}
 SHELLS = {
     "__init__",
     "__main__",
+    "inspect.screen",
     "inspect.terminal",
+    "inspect.view",
     "replay.connection",
     "replay.drive",
     "replay.exchange",

@@ -55,10 +55,11 @@ def sessions(block: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def normal(text: str) -> str:
-    """Text without what differs between two runs: figures, ids and widths of columns."""
+    """Text without what differs between two runs: figures, ids, widths of columns and bars."""
     text = re.sub(r"\b(sess|item|resp|event|call)_\w+", r"\1_ID", text)
     text = re.sub(r"\b[0-9a-f]{6,}\b", "HEX", text)
     text = re.sub(r"\d+", "0", text)
+    text = re.sub(r"([░━╌─])\1+|[▁-█]+", lambda bar: bar[1] or "█", text)
     return re.sub(r"\s+", " ", text).strip()
 
 

@@ -1,4 +1,4 @@
-"""`rtproxy inspect`: what is on a tape."""
+"""`rtproxy inspect`: what happened in a call, and what is on a tape."""
 
 import io
 import os
@@ -14,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from rtproxy.inspect.filter import Predicate
     from rtproxy.inspect.overview import Overview
+    from rtproxy.realtime.finding import Severity
     from rtproxy.tape.reader import Tape
 
 SHOWN_DAMAGE = 10
@@ -36,44 +37,64 @@ A filter is made of terms. Between blanks all must hold; between commas or | any
 """
 )
 @click.argument("tape", type=click.Path(path_type=Path))
-@click.option("--events", is_flag=True, help="List the events, which is what is shown anyway.")
-@click.option("--no-fold", is_flag=True, help="Show each delta and append on a line of its own.")
-@click.option("--filter", "expression", metavar="EXPR", help="Show only these events; see below.")
+@click.option("--events", is_flag=True, help="List the events.")
+@click.option("--no-fold", is_flag=True, help="List each delta and append on a line of its own.")
+@click.option("--filter", "expression", metavar="EXPR", help="List only these events; see below.")
+@click.option("--turn", type=click.IntRange(1), metavar="N", help="Show the Nth turn alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with the listing.")
 @click.option("--ndjson", "as_ndjson", is_flag=True, help="Print each event as a line of JSON.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["info", "warning", "error"]),
+    help="Exit with 1 when there is a finding of this severity or a higher one.",
+)
+@click.option("--ascii", "only_ascii", is_flag=True, help="Draw with ASCII characters alone.")
 @click.option("--no-pager", is_flag=True, help="Print at once, however long it is.")
 def inspect(
     tape: Path,
-    events: bool,  # noqa: ARG001  # there is no other view to choose yet
+    events: bool,
     no_fold: bool,
     expression: str | None,
+    turn: int | None,
     as_json: bool,
     as_ndjson: bool,
+    fail_on: "Severity | None",
+    only_ascii: bool,
     no_pager: bool,
 ) -> None:
-    """Show what is on a tape: what was recorded, and the events.
+    """Show what happened in a call: how it went, turn by turn, and what went wrong.
 
-    Runs of deltas are folded into one line with their number, length and text. On a terminal a
-    long listing goes through your PAGER; elsewhere it is plain text in columns.
+    Lanes over one axis of time, a table of turns with their latencies, and the findings: what was
+    wrong, which events show it, what to do. What is no call is listed event by event, and so is any
+    tape with --events, --filter or --no-fold: runs of deltas are folded into one line. On a
+    terminal what is long goes through your PAGER; elsewhere it is plain text.
 
-    Exits with 1 when the tape is damaged: what is sound is shown, and what is missing is said.
+    Exits with 1 when the tape is damaged (what is sound is shown, and what is missing is said), or
+    with --fail-on when there is such a finding.
     """
     from rtproxy.inspect.filter import parse_filter
     from rtproxy.tape.reader import open_tape
 
+    listed = events or no_fold or expression is not None
     if as_json and as_ndjson:
         raise click.UsageError("Choose one of --json and --ndjson.")
+    if turn is not None and (listed or as_json or as_ndjson):
+        raise click.UsageError("--turn is for the view of the call, not for its events or JSON.")
     keep = None if expression is None else parse_filter(expression)
     with open_tape(tape) as opened:
         if as_ndjson:
             _print_ndjson(opened, keep)
         elif as_json:
             _print_json(opened, keep, fold=not no_fold)
+        elif listed:
+            _print_table(opened, keep, not no_fold, not no_pager, only_ascii)
         else:
-            _print_table(opened, keep, fold=not no_fold, pager=not no_pager)
+            _print_view(opened, turn, not no_pager, only_ascii)
         _tell_state(opened)
-        damaged = bool(opened.damage)
-    if damaged:
+        failed = bool(opened.damage)
+        if fail_on is not None:
+            failed = _tell_findings(opened, fail_on) or failed
+    if failed:
         raise SystemExit(1)
 
 
@@ -102,7 +123,9 @@ def _print_json(tape: "Tape", keep: "Predicate | None", fold: bool) -> None:
     _write(document(make, rows, session))
 
 
-def _print_table(tape: "Tape", keep: "Predicate | None", fold: bool, pager: bool) -> None:
+def _print_table(
+    tape: "Tape", keep: "Predicate | None", fold: bool, pager: bool, only_ascii: bool
+) -> None:
     from rich.console import Console
 
     from rtproxy.inspect.listing import Listing
@@ -111,7 +134,53 @@ def _print_table(tape: "Tape", keep: "Predicate | None", fold: bool, pager: bool
 
     rows = Listing(keep, fold).rows(records(tape))
     with _until_unread():
-        Terminal(Console()).show(survey(tape, str(tape.path)), rows, fold, pager)
+        terminal = Terminal(Console(), ascii=only_ascii)
+        terminal.show(survey(tape, str(tape.path)), rows, fold, pager)
+
+
+def _print_view(tape: "Tape", turn: int | None, pager: bool, only_ascii: bool) -> None:
+    from rich.console import Console
+
+    from rtproxy.inspect.listing import Listing
+    from rtproxy.inspect.overview import READ_AT_ONCE, records, survey
+    from rtproxy.inspect.screen import Screen
+    from rtproxy.inspect.terminal import Terminal
+    from rtproxy.inspect.timeline import Moments
+    from rtproxy.inspect.view import View
+    from rtproxy.realtime.session import Session
+
+    overview, moments = survey(tape, str(tape.path)), Moments()
+    # Levels take time, which a long tape has none to spare of before it is shown.
+    session = Session(levels=tape.size <= READ_AT_ONCE)
+    session.take(tape.header)
+    for record in moments.note(tape):
+        session.take(record)
+    overview = replace(overview, damage=list(tape.damage))
+    if tape.damage:
+        overview = replace(overview, state="damaged")
+    chosen = session.turns.number(turn)
+    if turn is not None and chosen is None:
+        raise click.UsageError(f"There is no turn {turn}: the tape has {len(session.turns)}.")
+    with _until_unread():
+        screen = Screen(Console(), only_ascii)
+        view = View(screen, overview, session, moments, turn=chosen)
+        if session.turns.all:
+            screen.show(view.lines(), pager)
+        else:
+            rows = Listing().rows(records(tape))
+            terminal = Terminal(Console(), ascii=only_ascii)
+            terminal.show(overview, rows, True, pager, view.without_turns())
+
+
+def _tell_findings(tape: "Tape", severity: "Severity") -> bool:
+    """Say on stderr how many findings are that severe; False for none."""
+    from rtproxy.realtime.session import Session
+
+    found = [f for f in Session.from_tape(tape).findings if f.is_at_least(severity)]
+    if found:
+        codes = ", ".join(dict.fromkeys(f.code for f in found))
+        click.echo(f"Findings of severity {severity} or higher: {len(found)} ({codes}).", err=True)
+    return bool(found)
 
 
 def _tell_state(tape: "Tape") -> None:

@@ -4,30 +4,31 @@ Nothing from the tape reaches the terminal unescaped. Where the output is no ter
 text in the same columns, and the last column is as long as it is.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
-from itertools import chain, islice
+from itertools import chain
 
-import click
-from rich.cells import cell_len, set_cell_size
-from rich.color import ColorSystem
+from rich.cells import cell_len
 from rich.console import Console
 from rich.style import Style
 
-from rtproxy.inspect.escape import visible
 from rtproxy.inspect.listing import DAMAGE, Row
 from rtproxy.inspect.overview import Overview, size
+from rtproxy.inspect.screen import (
+    CLIENT,
+    LABEL,
+    MIN_WIDTH,
+    PAUSE,
+    PLAIN,
+    QUIET,
+    SERVER,
+    TROUBLE,
+    Screen,
+    cut,
+    fit,
+)
 from rtproxy.realtime.phrase import short
-
-LABEL = Style(dim=True)
-QUIET = Style(dim=True)
-PAUSE = Style(color="yellow")
-PLAIN = Style()
-TROUBLE = Style(color="red", bold=True)
-CLIENT = Style(color="cyan", bold=True)
-SERVER = Style(color="green", bold=True)
 
 FAMILIES = {
     "session": Style(color="magenta"),
@@ -50,11 +51,8 @@ TROUBLES = {
     "rtproxy.gap": TROUBLE,
     DAMAGE: TROUBLE,
 }
-STATES = {"sealed": PLAIN, "live": CLIENT, "crashed": PAUSE, "damaged": TROUBLE}
-
 MAX_TYPE = 200
 LONG_PAUSE_NS = 500_000_000
-MIN_WIDTH = 60
 BYTES_FROM = 100
 """Width from which there is room for the column of bytes."""
 
@@ -92,22 +90,6 @@ def seconds(ns: int) -> str:
     return f"{ns / 1e9:.3f}"
 
 
-def fit(text: str, width: int) -> str:
-    """Text in exactly `width` cells, cut with … where it is longer."""
-    if len(text) == width and text.isascii():
-        return text
-    if cell_len(text) <= width:
-        return set_cell_size(text, width)
-    return set_cell_size(cut(text, width), width)
-
-
-def cut(text: str, width: int) -> str:
-    """Text in at most `width` cells, with … for what was cut."""
-    if cell_len(text) <= width:
-        return text
-    return set_cell_size(text, max(0, width - 1)).rstrip() + "…"
-
-
 def shorten(name: str, width: int) -> str:
     """A type in at most `width` cells: its last words say most, so the first ones go."""
     if cell_len(name) <= width:
@@ -121,49 +103,38 @@ def shorten(name: str, width: int) -> str:
 class Terminal:
     """Shows a listing on a rich console; dates are in `zone`, or else in this machine's."""
 
-    def __init__(self, console: Console, zone: tzinfo | None = None) -> None:
-        self._console = console
+    def __init__(
+        self, console: Console, zone: tzinfo | None = None, *, ascii: bool = False
+    ) -> None:
+        self._screen = Screen(console, ascii)
         self._zone = zone
-        colour = console.color_system is not None and not console.no_color
-        self._system = ColorSystem.STANDARD if colour else None
-        self._width = console.width if console.is_terminal or _asked_for() else None
+        self._width = self._screen.width
 
-    def show(self, overview: Overview, rows: Iterable[Row], fold: bool, pager: bool) -> None:
-        """Print header and table; through a pager if there is more than one screen of it.
+    def show(
+        self,
+        overview: Overview,
+        rows: Iterable[Row],
+        fold: bool,
+        pager: bool,
+        notes: Iterable[str] = (),
+    ) -> None:
+        """Print header, notes and table; through a pager if there is more than one screen of it.
 
         Rows are taken only as they are shown. Raises OSError (EPIPE) when nobody reads on.
         """
-        lines = (f"{line}\n" for line in self.lines(overview, rows, fold))
-        if not (pager and self._console.is_terminal):
-            for line in lines:
-                self._console.file.write(line)
-            return
-        first = list(islice(lines, max(1, self._console.height - 1)))
-        more = next(lines, None)
-        if more is None:
-            self._console.file.write("".join(first))
-        else:
-            # None lets click turn colours on in less, which it does only unasked.
-            colour = None if self._system is not None else False
-            click.echo_via_pager(chain(["".join(first), more], lines), color=colour)
+        self._screen.show(self.lines(overview, rows, fold, notes), pager)
 
-    def lines(self, overview: Overview, rows: Iterable[Row], fold: bool) -> Iterator[str]:
-        """The header, a blank line, the table."""
+    def lines(
+        self, overview: Overview, rows: Iterable[Row], fold: bool, notes: Iterable[str] = ()
+    ) -> Iterator[str]:
+        """The header, the notes (painted as they are), a blank line, the table."""
         columns = columns_for(overview, self._width, fold)
-        for label, text in overview.lines(self._zone):
-            yield self._header_line(visible(label), visible(text), overview)
+        yield from self._screen.header(overview, self._zone)
+        yield from notes
         yield ""
         yield self._paint(LABEL, _headings(columns))
         for row in rows:
             yield self._row(row, columns)
-
-    def _header_line(self, label: str, text: str, overview: Overview) -> str:
-        if self._width is not None:
-            label, text = cut(label, 10), cut(text, max(self._width, MIN_WIDTH) - 11)
-        style = PLAIN
-        if label == "tape":
-            style = Style(bold=True) + STATES[overview.state]
-        return f"{self._paint(LABEL, f'{label:<10}')} {self._paint(style, text)}"
 
     def _row(self, row: Row, columns: Columns) -> str:
         style = _style_of(row)
@@ -171,7 +142,7 @@ class Terminal:
         paused = row.gap_ns is not None and row.gap_ns >= LONG_PAUSE_NS
         times = f" ×{row.count}" if row.count > 1 else ""
         room = columns.type - len(times)
-        named = visible(short(row.type, MAX_TYPE))
+        named = self._screen.safe(short(row.type, MAX_TYPE))
         named = shorten(named, room) if columns.total is not None else named
         label = fit(f"{named}{times}", max(columns.type, cell_len(named) + len(times)))
         parts = [
@@ -185,7 +156,7 @@ class Terminal:
         if columns.bytes:
             parts.append(self._paint(QUIET, f"{size(row.bytes) if row.bytes else '':>7}"))
             used += columns.bytes + 1
-        detail = visible(" ".join((*(f"[{mark}]" for mark in row.marks), row.detail)))
+        detail = self._screen.safe(" ".join((*(f"[{mark}]" for mark in row.marks), row.detail)))
         if columns.total is not None:
             detail = cut(detail, max(0, columns.total - used))
         parts.append(self._paint(TROUBLE if style is TROUBLE else PLAIN, detail))
@@ -197,14 +168,7 @@ class Terminal:
         return self._paint(SERVER, "←") if row.from_server else self._paint(CLIENT, "→")
 
     def _paint(self, style: Style, text: str) -> str:
-        if self._system is None or not text.strip():
-            return text
-        return style.render(text, color_system=self._system)
-
-
-def _asked_for() -> bool:
-    """Whether the width was set by the user, for output that goes elsewhere."""
-    return os.environ.get("COLUMNS", "").isdigit()
+        return self._screen.paint(style, text)
 
 
 def _headings(columns: Columns) -> str:

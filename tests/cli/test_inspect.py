@@ -64,7 +64,63 @@ def test_the_header_and_the_events_are_shown(tape: Path) -> None:
     assert result.stdout.startswith(f"tape       {tape} · sealed · simulated\n")
     assert "input_audio_buffer.append ×21" in result.stdout
     assert "get_weather" in result.stdout
-    assert run(tape).stdout == result.stdout
+
+
+def test_without_options_the_call_is_shown(tape: Path) -> None:
+    result = run(tape)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"tape       {tape} · sealed · simulated\n")
+    assert "call       1 turn · voice to voice" in result.stdout
+    assert "get_weather() → “こんにちは、Marcelo!”" in result.stdout
+    assert f"rtproxy inspect {tape} --events" in result.stdout
+    assert "input_audio_buffer" not in result.stdout
+
+
+def test_one_turn_is_shown_alone(tape: Path) -> None:
+    assert "endpoint" in run(tape, "--turn", "1").stdout
+    missing = run(tape, "--turn", "2")
+    assert missing.exit_code == 2
+    assert "There is no turn 2" in missing.stderr
+    assert run(tape, "--turn", "1", "--events").exit_code == 2
+
+
+def test_ascii_is_ascii(tape: Path) -> None:
+    for arguments in ((), ("--events",)):
+        shown = run(tape, "--ascii", *arguments).stdout
+        assert shown.isascii()
+        assert "\\u3053" in shown
+
+
+def test_what_has_no_turns_is_listed_with_a_word_why(tmp_path: Path) -> None:
+    shown = run(write(tmp_path / "silent.rtape", sample()[:3])).stdout
+    assert "Nobody spoke, typed or was answered on this tape" in shown
+    assert "← session.created" in shown
+    shown = run(write(tmp_path / "other.rtape", [Event(0, 5, 1, "hello")])).stdout
+    assert "There are no Realtime events on this tape" in shown
+    assert "rtproxy.text" in shown
+
+
+def test_fail_on_is_about_findings(tmp_path: Path) -> None:
+    failed = json.dumps({
+        "type": "response.done",
+        "response": {"id": "resp_1", "status": "failed", "status_details": {
+            "type": "failed", "error": {"code": "rate_limit_exceeded", "message": "Slow down"}}},
+    })  # fmt: skip
+    records: list[Piece] = sample()[:49]
+    records.append(Event(49, 2_000_000_000, 1, failed))
+    tape = write(tmp_path / "call.rtape", records)
+    codes = [finding["severity"] for finding in json.loads(run(tape, "--json").stdout)["findings"]]
+    assert "error" in codes
+    assert run(tape).exit_code == 0
+    for view in ((), ("--events",), ("--json",), ("--ndjson",)):
+        result = run(tape, "--fail-on", "error", *view)
+        assert result.exit_code == 1
+        assert "Findings of severity error or higher" in result.stderr
+
+
+def test_fail_on_passes_a_call_in_which_nothing_is_wrong(tmp_path: Path) -> None:
+    tape = write(tmp_path / "call.rtape", sample()[:3])
+    assert run(tape, "--fail-on", "info").exit_code == 0
 
 
 def test_a_filter_and_no_fold(tape: Path) -> None:
@@ -93,7 +149,7 @@ def test_json_is_one_document(tape: Path) -> None:
 
 def test_a_crashed_tape_is_shown_with_a_word(tmp_path: Path) -> None:
     tape = write(tmp_path / "call.rtape", sample(), seal=False)
-    result = run(tape)
+    result = run(tape, "--events")
     assert result.exit_code == 0
     assert "· crashed ·" in result.stdout
     assert "rtproxy.close" in result.stdout
@@ -117,7 +173,8 @@ def test_a_live_tape_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
 
 def test_of_a_damaged_tape_the_sound_records_are_shown_and_the_exit_code_is_1(tape: Path) -> None:
     damage(tape, b"rate_limits.updated")
-    result = run(tape)
+    assert "· damaged ·" in run(tape).stdout
+    result = run(tape, "--events")
     assert result.exit_code == 1
     assert "· damaged ·" in result.stdout
     [row] = [line for line in result.stdout.splitlines() if "rtproxy.damage" in line]
@@ -171,13 +228,15 @@ def test_the_reader_may_leave_early(tmp_path: Path) -> None:
 
 def test_on_a_terminal_a_long_listing_is_paged_and_safe(tape: Path) -> None:
     """The pager is `head -12`: it stops reading long before the end."""
-    shown = on_terminal([tape], {"PAGER": "head -12", "TERM": "xterm-256color"})
+    shown = on_terminal([tape, "--events"], {"PAGER": "head -12", "TERM": "xterm-256color"})
     assert shown.count("\n") == 12
     assert "seq" in shown
-    plain = on_terminal([tape, "--no-pager"], {"TERM": "xterm-256color", "NO_COLOR": "1"})
+    plain = on_terminal(
+        [tape, "--events", "--no-pager"], {"TERM": "xterm-256color", "NO_COLOR": "1"}
+    )
     assert "\x1b" not in plain
     assert "rtproxy.close" in plain
-    coloured = on_terminal([tape, "--no-pager"], {"TERM": "xterm-256color"})
+    coloured = on_terminal([tape, "--events", "--no-pager"], {"TERM": "xterm-256color"})
     assert "\x1b[1;31m" in coloured
     assert "\x1b[31mred" not in coloured
 

@@ -19,7 +19,8 @@ from rich.console import Console
 
 from rtproxy.inspect.listing import Listing, Missing, Row
 from rtproxy.inspect.overview import Overview
-from rtproxy.inspect.terminal import Terminal, columns_for, cut, shorten
+from rtproxy.inspect.screen import cut
+from rtproxy.inspect.terminal import Terminal, columns_for, shorten
 from rtproxy.tape.record import Event, Header
 from rtproxy.tape.summary import Summary
 from tests.inspect.sample import HEADER, Piece, sample, tape_of

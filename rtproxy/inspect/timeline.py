@@ -1,0 +1,345 @@
+"""A call drawn in character cells: lanes over one axis of time.
+
+    timeline = Timeline(session, moments, Span(0, 7750), width=69)
+    for lane in timeline.lanes():
+        print(lane.name, "".join(text for text, tone in lane.runs()))
+
+Each cell stands for the same length of time, and shows what of it matters most. Nothing from the
+tape is in a lane but the names of tools, and of those only what is plain ASCII.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from rtproxy.realtime.finding import SEVERITIES, Finding
+from rtproxy.realtime.levels import BUCKET_MS
+from rtproxy.realtime.player import Track
+from rtproxy.realtime.response import Response
+from rtproxy.realtime.session import Session
+from rtproxy.realtime.turn import Turn
+from rtproxy.tape.record import Control, Event, Record
+
+Tone = Literal[
+    "", "axis", "quiet", "caller", "waiting", "heard", "unheard", "dry",
+    "good", "cut", "tool", "info", "warning", "error",
+]  # fmt: skip
+
+SPARK = "▁▂▃▄▅▆▇█"
+SILENT_DB, LOUD_DB = -54.0, -12.0
+"""Levels that the lowest and the highest bar stand for; speech lies between."""
+SPEECH, WAITING, STREAMING, TOOL = "━", "╌", "─", "━"
+HEARD, UNHEARD, DRY = "█", "░", "×"
+ENDS: dict[str, tuple[str, Tone]] = {
+    "completed": ("✓", "good"),
+    "cancelled": ("~", "cut"),
+    "incomplete": ("≈", "warning"),
+    "failed": ("!", "error"),
+}
+"""How a response ended → what stands where it did."""
+OPEN: tuple[str, Tone] = ("?", "warning")
+MARKS: dict[str, str] = {"info": "●", "warning": "▲", "error": "■"}
+LEGEND = {
+    SPEECH: "speech",
+    HEARD: "heard",
+    UNHEARD: "never heard",
+    DRY: "ran dry",
+    WAITING: "waiting",
+    "✓": "completed",
+    "~": "cut short",
+    "≈": "incomplete",
+    "!": "failed",
+    "?": "still open",
+}
+STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
+"""Seconds between two ticks."""
+TICK_CELLS = 9
+"""Cells between two ticks, at least."""
+MARGIN_MS = 200.0
+"""What is shown before and after a single turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the tape's time, in ms."""
+
+    start_ms: float
+    end_ms: float
+
+    @property
+    def ms(self) -> float:
+        return self.end_ms - self.start_ms
+
+
+class Moments:
+    """When each record of a tape came; 16 bytes are kept of each."""
+
+    def __init__(self) -> None:
+        self._seqs = array("q")
+        self._times = array("q")
+
+    def note(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records as they come, of which the times are noted."""
+        for record in records:
+            if isinstance(record, Event | Control) and 0 <= record.seq < 1 << 63:
+                self._seqs.append(record.seq)
+                self._times.append(record.t_ns)
+            yield record
+
+    def ms(self, seq: int) -> float | None:
+        """The time of a record; None for one that is not there."""
+        at = bisect_left(self._seqs, seq)
+        if at == len(self._seqs) or self._seqs[at] != seq:
+            return None
+        return self._times[at] / 1e6
+
+
+class Lane:
+    """A named row of cells, each a character and its tone."""
+
+    def __init__(self, name: str, width: int) -> None:
+        self.name = name
+        self._chars = [" "] * width
+        self._tones: list[Tone] = [""] * width
+
+    def put(self, at: int, text: str, tone: Tone) -> None:
+        """Write over the cells from `at`; what lies outside is left out."""
+        for cell, char in enumerate(text, at):
+            if 0 <= cell < len(self._chars):
+                self._chars[cell], self._tones[cell] = char, tone
+
+    def free(self, at: int, width: int) -> bool:
+        """Whether nothing stands in these cells, and they are there."""
+        end = at + width
+        return at >= 0 and end <= len(self._chars) and not "".join(self._chars[at:end]).strip()
+
+    @property
+    def text(self) -> str:
+        return "".join(self._chars)
+
+    def runs(self) -> Iterator[tuple[str, Tone]]:
+        """Neighbouring cells of one tone, as text."""
+        cells = zip(self._chars, self._tones, strict=True)
+        for tone, run in groupby(cells, key=lambda cell: cell[1]):
+            yield "".join(char for char, _ in run), tone
+
+
+def span_of(session: Session, turn: Turn | None = None) -> Span:
+    """The whole call's time, or that from a turn's first sound to the next turn."""
+    if turn is None:
+        return Span(0.0, max(session.now_ms, 1.0))
+    start = began(turn)
+    after = session.turns.number(turn.n + 1)
+    end = session.now_ms if after is None else after.began_ms
+    marks = [r.done_ms for r in turn.responses if r.done_ms is not None]
+    marks += [track.end_ms for r in turn.responses for track in session.meter.tracks.get(r.id, ())]
+    if after is None and marks:
+        end = min(end, max([turn.began_ms, *marks]))
+    end = max(end, start + 1.0)
+    return Span(max(0.0, start - MARGIN_MS), min(end + MARGIN_MS, max(session.now_ms, end)))
+
+
+def began(turn: Turn) -> float:
+    """When a turn's first sound came, or what else it began with, in ms."""
+    return min([turn.began_ms, *(s.onset_ms for s in turn.speech if s.onset_ms is not None)])
+
+
+def marks_of(findings: Iterable[Finding]) -> list[tuple[str, Finding]]:
+    """Each finding with its mark: a sign of its severity and its number."""
+    return [(f"{MARKS[found.severity]}{n}", found) for n, found in enumerate(findings, 1)]
+
+
+class Timeline:
+    """Draws the lanes of a session for a span of its time in `width` cells."""
+
+    def __init__(self, session: Session, moments: Moments, span: Span, width: int) -> None:
+        self._session = session
+        self._moments = moments
+        self._span = span
+        self._width = width
+
+    def lanes(self, findings: Iterable[tuple[str, Finding]] = ()) -> list[Lane]:
+        """The axis and every lane in which there is something; `findings` with their marks."""
+        lanes = [
+            self._caller(),
+            self._speech(),
+            self._assistant(),
+            self._responses(),
+            self._tools(),
+            self._findings(list(findings)),
+        ]
+        return [self._axis(), *(lane for lane in lanes if lane.text.strip())]
+
+    def _cell(self, t_ms: float) -> int:
+        return int((t_ms - self._span.start_ms) / self._span.ms * self._width)
+
+    def _lane(self, name: str) -> Lane:
+        return Lane(name, self._width)
+
+    def _draw(self, lane: Lane, start_ms: float, end_ms: float, char: str, tone: Tone) -> None:
+        """Fill the cells of a span of time, at least one."""
+        if end_ms < self._span.start_ms or start_ms > self._span.end_ms:
+            return
+        first = min(max(0, self._cell(start_ms)), self._width - 1)
+        last = min(max(first + 1, self._cell(end_ms)), self._width)
+        lane.put(first, char * (last - first), tone)
+
+    def _axis(self) -> Lane:
+        lane = self._lane("")
+        cell_s = self._span.ms / 1000 / self._width
+        step = next((step for step in STEPS if step / cell_s >= TICK_CELLS), STEPS[-1])
+        tick = -int(-self._span.start_ms / 1000 // step)
+        while (t_s := tick * step) * 1000 < self._span.end_ms:
+            at = self._cell(t_s * 1000)
+            label = clock(t_s, step)
+            if lane.free(at, len(label) + 1):
+                lane.put(at, f"╷{label}", "axis")
+            tick += 1
+        return lane
+
+    def _caller(self) -> Lane:
+        """How loud the caller's audio was when it came."""
+        lane, levels = self._lane("caller"), self._session.input_levels
+        if levels is None:
+            return lane
+        peaks: dict[int, float] = {}
+        wall, total_ms = self._session.clock.wall, self._session.clock.total_ms
+        before_ms = -2.0 * BUCKET_MS
+        for n, db in enumerate(levels.values()):
+            t_ms = wall(min((n + 1) * BUCKET_MS, total_ms))
+            if t_ms is None:
+                continue
+            # Buckets of one stream touch, though their arrivals are a little uneven.
+            streamed = t_ms - before_ms < 2 * BUCKET_MS
+            start_ms, before_ms = before_ms if streamed else t_ms - BUCKET_MS, t_ms
+            if t_ms < self._span.start_ms or start_ms > self._span.end_ms:
+                continue
+            first = self._cell(start_ms)
+            for cell in range(first, max(first + 1, self._cell(t_ms))):
+                peaks[cell] = max(db, peaks.get(cell, db))
+        for cell, db in peaks.items():
+            bar = round((db - SILENT_DB) / (LOUD_DB - SILENT_DB) * (len(SPARK) - 1))
+            bar = min(max(0, bar), len(SPARK) - 1)
+            lane.put(cell, SPARK[bar], "caller" if bar else "quiet")
+        return lane
+
+    def _speech(self) -> Lane:
+        """Speech as the server detected it, and the wait until it said so; turns by number."""
+        lane, session = self._lane("turns"), self._session
+        for turn in session.turns:
+            for speech in turn.speech:
+                begin = speech.started_ms if speech.onset_ms is None else speech.onset_ms
+                over = session.now_ms if speech.stopped_ms is None else speech.stopped_ms
+                silent = over if speech.fell_silent_ms is None else speech.fell_silent_ms
+                self._draw(lane, silent, over, WAITING, "waiting")
+                self._draw(lane, begin, silent, SPEECH, "caller")
+        for turn in session.turns:
+            begun_ms = began(turn)
+            if begun_ms <= self._span.end_ms:
+                lane.put(min(self._cell(begun_ms), self._width - 1), str(turn.n), "")
+        return lane
+
+    def _assistant(self) -> Lane:
+        lane = self._lane("assistant")
+        if not self._session.plays:
+            return lane
+        tracks = self._session.tracks
+        begins = sorted(track.segments[0].start_ms for track in tracks if track.segments)
+        for track in tracks:
+            self._unheard(lane, track, begins)
+        for track in tracks:
+            for part in track.segments:
+                self._draw(lane, part.start_ms, part.end_ms, HEARD, "heard")
+            for hole in track.underruns:
+                self._draw(lane, hole.at_ms, hole.at_ms + hole.ms, DRY, "dry")
+        return lane
+
+    def _unheard(self, lane: Lane, track: Track, begins: list[float]) -> None:
+        """What was still to be played when the track was cut, until something else is heard."""
+        if track.cut_ms is None:
+            return
+        rest = track.received_ms - sum(part.ms for part in track.segments)
+        if rest >= 1:
+            start = max(track.cut_ms, track.first_ms)
+            after = bisect_left(begins, start)
+            end = min([start + rest, *begins[after : after + 1]])
+            self._draw(lane, start, end, UNHEARD, "unheard")
+
+    def _responses(self) -> Lane:
+        lane = self._lane("responses")
+        for response in self._session.responses:
+            self._response(lane, response)
+        return lane
+
+    def _response(self, lane: Lane, response: Response) -> None:
+        start, now = response.created_ms, self._session.now_ms
+        if start is None:
+            return
+        done = now if response.done_ms is None else response.done_ms
+        if done < self._span.start_ms or start > self._span.end_ms:
+            return
+        first = done if response.first_ms is None else min(response.first_ms, done)
+        self._draw(lane, start, first, WAITING, "waiting")
+        if first < done:
+            self._draw(lane, first, done, STREAMING, "")
+        end, tone = OPEN if response.status is None else ENDS.get(response.status, OPEN)
+        if done <= self._span.end_ms:
+            at = max(0, self._cell(start), self._cell(done) - 1)
+            lane.put(min(at, self._width - 1), end, tone)
+
+    def _tools(self) -> Lane:
+        lane = self._lane("tools")
+        for call in self._session.tool_calls:
+            if call.done_ms is not None:
+                end = call.done_ms if call.output_ms is None else call.output_ms
+                self._draw(lane, call.done_ms, end, TOOL, "tool")
+        for call in self._session.tool_calls:
+            if call.done_ms is None or not call.name or not _plain(call.name):
+                continue
+            end = call.done_ms if call.output_ms is None else call.output_ms
+            at = max(self._cell(end), self._cell(call.done_ms) + 1)
+            room = len(call.name) + 2
+            if lane.free(at, room):
+                lane.put(at + 1, call.name, "tool")
+            elif lane.free(self._cell(call.done_ms) - room, room):
+                lane.put(self._cell(call.done_ms) - room + 1, call.name, "tool")
+        return lane
+
+    def _findings(self, found: list[tuple[str, Finding]]) -> Lane:
+        """A mark where each finding shows; of two in one place the more severe one."""
+        lane = self._lane("findings")
+        for mark, finding in sorted(found, key=lambda f: SEVERITIES.index(f[1].severity)):
+            t_ms = self._moments.ms(finding.events[-1]) if finding.events else None
+            if t_ms is None or not self._span.start_ms <= t_ms <= self._span.end_ms:
+                continue
+            at = max(0, min(self._cell(t_ms), self._width - len(mark)))
+            lane.put(at, mark, finding.severity)
+        return lane
+
+
+def clock(t_s: float, step: float) -> str:
+    """A tick's label: seconds, above a minute minutes, above an hour hours."""
+    if step < 1:
+        return f"{t_s:.1f} s"
+    seconds = round(t_s)
+    if seconds < 60 and step < 60:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def legend(lanes: Iterable[Lane]) -> str:
+    """What the signs mean that stand in these lanes."""
+    used = {char for lane in lanes if lane.name in LEGEND_LANES for char in lane.text}
+    return "  ".join(f"{char} {word}" for char, word in LEGEND.items() if char in used)
+
+
+LEGEND_LANES = {"turns", "assistant", "responses"}
+
+
+def _plain(name: str) -> bool:
+    return name.isascii() and name.isprintable()
