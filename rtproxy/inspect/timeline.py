@@ -54,7 +54,10 @@ LEGEND = {
     "!": "failed",
     "?": "still open",
 }
-STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
+STEPS = (
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30,
+    60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200,
+)  # fmt: skip
 """Seconds between two ticks."""
 TICK_CELLS = 9
 """Cells between two ticks, at least."""
@@ -236,11 +239,20 @@ class Timeline:
                 silent = over if speech.fell_silent_ms is None else speech.fell_silent_ms
                 self._draw(lane, silent, over, WAITING, "waiting")
                 self._draw(lane, begin, silent, SPEECH, "caller")
-        for turn in session.turns:
-            begun_ms = began(turn)
-            if begun_ms <= self._span.end_ms:
-                lane.put(min(self._cell(begun_ms), self._width - 1), str(turn.n), "")
+        self._numbers(lane)
         return lane
+
+    def _numbers(self, lane: Lane) -> None:
+        """Where each turn begins its number, as far as there is room for them."""
+        room_from = 0
+        for turn in self._session.turns:
+            begun_ms, number = began(turn), str(turn.n)
+            if not self._span.start_ms <= begun_ms <= self._span.end_ms:
+                continue
+            at = min(self._cell(begun_ms), self._width - len(number))
+            if at >= room_from:
+                lane.put(at, number, "")
+                room_from = at + len(number) + 1
 
     def _assistant(self) -> Lane:
         lane = self._lane("assistant")
@@ -297,16 +309,20 @@ class Timeline:
                 end = call.done_ms if call.output_ms is None else call.output_ms
                 self._draw(lane, call.done_ms, end, TOOL, "tool")
         for call in self._session.tool_calls:
-            if call.done_ms is None or not call.name or not _plain(call.name):
-                continue
-            end = call.done_ms if call.output_ms is None else call.output_ms
-            at = max(self._cell(end), self._cell(call.done_ms) + 1)
-            room = len(call.name) + 2
-            if lane.free(at, room):
-                lane.put(at + 1, call.name, "tool")
-            elif lane.free(self._cell(call.done_ms) - room, room):
-                lane.put(self._cell(call.done_ms) - room + 1, call.name, "tool")
+            if call.name and _plain(call.name):
+                self._name(lane, call.name, call.done_ms, call.output_ms)
         return lane
+
+    def _name(self, lane: Lane, name: str, done_ms: float | None, output_ms: float | None) -> None:
+        """Write a tool's name after its call, or before it, where there is room."""
+        if done_ms is None or not self._span.start_ms <= done_ms <= self._span.end_ms:
+            return
+        begin, room = self._cell(done_ms), len(name) + 2
+        end = max(begin + 1, begin if output_ms is None else self._cell(output_ms))
+        if lane.free(end, room):
+            lane.put(end + 1, name, "tool")
+        elif lane.free(begin - room, room):
+            lane.put(begin - room + 1, name, "tool")
 
     def _findings(self, found: list[tuple[str, Finding]]) -> Lane:
         """A mark where each finding shows; of two in one place the more severe one."""
@@ -321,7 +337,9 @@ class Timeline:
 
 
 def clock(t_s: float, step: float) -> str:
-    """A tick's label: seconds, above a minute minutes, above an hour hours."""
+    """A tick's label: milliseconds or seconds, above a minute minutes, above an hour hours."""
+    if step < 0.1:
+        return f"{t_s * 1000:.0f} ms"
     if step < 1:
         return f"{t_s:.1f} s"
     seconds = round(t_s)

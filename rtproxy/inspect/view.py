@@ -178,10 +178,13 @@ class View:
         ]
         if tokens:
             parts.append(f"{tokens:,} tokens")
+        severities = [finding.severity for finding in found]
         counts = [
-            _count(sum(f.severity == s for f in found), s if s != "info" else "remark")
-            for s in reversed(SEVERITIES)
-            if any(f.severity == s for f in found)
+            f"{severities.count(severity)} info"
+            if severity == "info"
+            else _count(severities.count(severity), severity)
+            for severity in reversed(SEVERITIES)
+            if severity in severities
         ]
         wrong = f"{_count(len(found), 'finding')} ({', '.join(counts)})"
         return [*parts, wrong if found else "no findings"]

@@ -142,6 +142,14 @@ def test_nothing_from_the_tape_reaches_the_view_unescaped(text: str) -> None:
         assert shown(call.records, width, ascii=True).isascii()
 
 
+def test_half_a_call_is_shown_as_far_as_it_goes() -> None:
+    records = simulated("support-call")
+    for end in range(1, len(records), 23):
+        for part in (records[:end], records[end:]):
+            for turn in (None, 1):
+                assert max(map(cell_len, shown(part, 80, turn=turn).splitlines())) <= 80
+
+
 def test_a_tape_without_times_has_no_lanes() -> None:
     call = Script()
     call.server(0, "session.created", session=SESSION)
@@ -153,7 +161,7 @@ def test_a_tape_without_times_has_no_lanes() -> None:
 
 
 def test_ticks_have_room() -> None:
-    for seconds in (0.3, 4, 75, 600, 5000, 90_000):
+    for seconds in (0.02, 0.3, 4, 75, 600, 5000, 90_000):
         session = Session()
         lane = Timeline(session, Moments(), Span(0, seconds * 1000), 69).lanes()[0]
         assert lane.name == ""
@@ -163,7 +171,14 @@ def test_ticks_have_room() -> None:
 
 @pytest.mark.parametrize(
     ("t_s", "step", "expected"),
-    [(0, 1, "0 s"), (0.5, 0.1, "0.5 s"), (59, 1, "59 s"), (75, 5, "1:15"), (3661, 60, "1:01:01")],
+    [
+        (0.02, 0.02, "20 ms"),
+        (0, 1, "0 s"),
+        (0.5, 0.1, "0.5 s"),
+        (59, 1, "59 s"),
+        (75, 5, "1:15"),
+        (3661, 60, "1:01:01"),
+    ],
 )
 def test_a_tick_is_labelled_as_clocks_are(t_s: float, step: float, expected: str) -> None:
     assert clock(t_s, step) == expected
