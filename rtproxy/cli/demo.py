@@ -46,10 +46,11 @@ def demo(out: Path, seed: int | None) -> None:
         Terminal(Console()).show(survey(tape, str(path)), rows, fold=True, pager=False)
     click.echo(
         "\nWhat to try next:\n"
-        f"  rtproxy inspect {path}                  the call, turn by turn\n"
-        f"  rtproxy inspect {path} --filter 'error,response.done'\n"
-        f"  rtproxy tape verify {path}              is it whole?\n"
-        "  rtproxy record -- python your_agent.py     record your own application"
+        f"  rtproxy inspect {path}           the call, turn by turn\n"
+        f"  rtproxy inspect {path} --events  every event\n"
+        f"  rtproxy tape verify {path}       is it whole?\n"
+        f"  rtproxy replay {path}            the tape as a server for your tests\n"
+        "  rtproxy record -- python your_agent.py      record your own application"
     )
 
 
