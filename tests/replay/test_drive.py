@@ -129,7 +129,10 @@ async def test_a_call_is_made_again(
         assert sorted(folded(now)) == sorted(folded(then))
     else:
         assert folded(now) == folded(then)
-    assert {one["type"] for one in now} == {one["type"] for one in then}, "heard out to the end"
+    # The caller on the tape may have hung up before the last rate limits came; a drive waits.
+    heard, told_then = ({one["type"] for one in side} for side in (now, then))
+    assert heard >= told_then, "heard out to the end"
+    assert heard - told_then <= {"rate_limits.updated"}
     assert "error" not in folded(now)
     with open_tape(new) as tape:
         assert tape.state == "sealed"
