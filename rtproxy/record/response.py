@@ -6,6 +6,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from rtproxy.net.takeover import raw_headers
 from rtproxy.wire.handshake import end_to_end_headers
 
 _ADDED_BY_AIOHTTP = ("Content-Type", "Date", "Server")
@@ -15,11 +16,7 @@ class Relayed(web.StreamResponse):
     """Streams a server's response on with its status, reason and headers, and no others."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
-        headers = [
-            (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-            for name, value in response.raw_headers
-        ]
-        passed = CIMultiDict(end_to_end_headers(headers, websocket=False))
+        passed = CIMultiDict(end_to_end_headers(raw_headers(response), websocket=False))
         super().__init__(status=response.status, reason=response.reason, headers=passed)
         self._sent_by_server = frozenset(name.lower() for name in passed)
 
