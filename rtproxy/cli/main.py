@@ -2,13 +2,13 @@
 
 import sys
 import tomllib
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rtproxy import __version__
+from rtproxy.cli.lazy import LazyGroup
 from rtproxy.errors import RtproxyError
 
 COMMANDS = {
@@ -21,24 +21,6 @@ COMMANDS = {
     "demo": "Record a simulated call and look at it; needs no key and no network.",
 }
 """Subcommand → its one line in `--help`. `rtproxy.cli.NAME` holds a click command `NAME`."""
-
-
-class LazyGroup(click.Group):
-    """Imports a subcommand's module only when it is used, so that `--help` stays quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(f"rtproxy.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
 
 
 def project_defaults(start: Path) -> dict[str, Any]:
@@ -62,6 +44,8 @@ def project_defaults(start: Path) -> dict[str, Any]:
 
 @click.group(
     cls=LazyGroup,
+    lazy=COMMANDS,
+    package="rtproxy.cli",
     context_settings={
         "help_option_names": ["-h", "--help"],
         "auto_envvar_prefix": "RTPROXY",

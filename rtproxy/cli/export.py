@@ -1,0 +1,13 @@
+"""`rtproxy export`: a tape as audio, a transcript, a trace, or another tool's recording."""
+
+import click
+
+from rtproxy.cli.lazy import LazyGroup
+
+KINDS: dict[str, str] = {}
+"""Kind → its one line in `--help`. `rtproxy.cli.exports.KIND` holds a click command `KIND`."""
+
+
+@click.group(cls=LazyGroup, lazy=KINDS, package="rtproxy.cli.exports")
+def export() -> None:
+    """Export a tape as audio, as a transcript, as a trace, or for another tool."""
