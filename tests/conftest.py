@@ -2,6 +2,8 @@
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 SURROUNDINGS = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PAGER", "LESS"}
 """A terminal's width and colours; pytest-xdist sets COLUMNS."""
 
@@ -9,3 +11,12 @@ for name in list(os.environ):
     ours = name.startswith(("RTPROXY_", "OPENAI_"))
     if name in SURROUNDINGS or ours or name.lower().endswith("_proxy"):
         del os.environ[name]
+
+# A busy machine is no failure. In CI the same examples are tried every time.
+settings.register_profile(
+    "rtproxy",
+    parent=settings.get_profile("ci" if os.environ.get("CI") else "default"),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("rtproxy")

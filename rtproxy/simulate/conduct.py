@@ -190,8 +190,8 @@ class Conduct:
             yield Pause(at=self._now + what)
         elif what == REPLY:
             yield Pause(lambda: known.settled, what="reply")
+            self._seen.clear()  # what comes while it plays can still be waited for
             yield Pause(lambda: not known.playback.playing(self._now))
-            self._seen.clear()
         elif what is not None:
             name = canonical(what)
             yield Pause(lambda: name in self._seen, what=what)

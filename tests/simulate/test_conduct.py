@@ -151,6 +151,14 @@ def test_reply_means_received_and_played() -> None:
     assert (turn.first_audio_ms, turn.received_ms, turn.heard_ms) == (100, 1500, 1500)
 
 
+def test_what_came_while_a_reply_played_has_come() -> None:
+    bench = Bench([{"text": "Hi"}, {"wait": "reply"}, {"wait": "rate_limits.updated"}])
+    bench.hear("session.created", session={}).until(100).respond("r", AUDIO_500_MS)
+    bench.hear("rate_limits.updated", rate_limits=[])
+    assert bench.until(599).hung_up is None
+    assert bench.until(601).hung_up == HangUp(1000)
+
+
 @pytest.mark.parametrize(
     ("truncate", "claims"), [("heard", [800]), ("wrong", [3000]), ("none", [])]
 )
