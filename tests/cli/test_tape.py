@@ -216,7 +216,8 @@ def test_a_file_that_is_no_tape_is_refused_in_one_sentence(tmp_path: Path, comma
 
 
 def test_help_comes_without_reading_the_rooms() -> None:
-    code = "import sys, rtproxy.cli.tape; print('msgpack' in sys.modules, 'rich' in sys.modules)"
+    found = "print('msgpack' in sys.modules, 'rich' in sys.modules)"
+    code = f"import sys, rtproxy.cli.tape, rtproxy.cli.tapes.ls; {found}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False False\n"
     for command in ("ls", "dump", "verify", "repair"):
