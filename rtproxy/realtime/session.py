@@ -10,7 +10,6 @@ It also follows a session that goes on: `take` each record as it comes, and ask 
 """
 
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from typing import Any, Protocol, Self
 
 from rtproxy.realtime.call import Call
@@ -19,15 +18,13 @@ from rtproxy.realtime.finding import Finding
 from rtproxy.realtime.findings import find
 from rtproxy.realtime.item import Item, ToolCall
 from rtproxy.realtime.metrics import Meter
+from rtproxy.realtime.plain import plain
 from rtproxy.realtime.player import Track
 from rtproxy.realtime.problem import Problem
 from rtproxy.realtime.response import Response
 from rtproxy.realtime.transcript import Transcript
 from rtproxy.realtime.turn import Speech, Turn
 from rtproxy.tape.record import Header, Record
-
-LARGEST_INT = 1 << 63
-MAX_DEPTH = 32
 
 
 class Recording(Protocol):
@@ -144,8 +141,8 @@ class Session(Call):
             "metrics": self.metrics,
             "findings": [finding.to_json() for finding in self.findings],
         }
-        plain: dict[str, Any] = _plain(found)
-        return plain
+        document: dict[str, Any] = plain(found)
+        return document
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -216,21 +213,3 @@ def _speech(speech: Speech) -> dict[str, Any]:
         "stopped_ms": speech.stopped_ms,
         "stopped_seq": speech.stopped_seq,
     }
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    """A value as any JSON can hold it; times to the microsecond. What is nested deep is named."""
-    match value:
-        case float():
-            return round(value, 3) if isfinite(value) else None
-        case bool() | None:
-            return value
-        case int():
-            return value if abs(value) < LARGEST_INT else None
-        case str():
-            return value.encode("utf-8", "backslashreplace").decode()
-        case dict() if depth < MAX_DEPTH:
-            return {_plain(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
-        case list() if depth < MAX_DEPTH:
-            return [_plain(inner, depth + 1) for inner in value]
-    return type(value).__name__
