@@ -74,9 +74,8 @@ class SetDiff:
     @property
     def equal(self) -> bool:
         alone = self.only_a or self.only_b
-        return (
-            not alone and all(p.diff.equal for p in self.pairs) and all(v.ok for v in self.budgets)
-        )
+        within = all(verdict.ok for verdict in self.budgets)
+        return within and not alone and all(pair.diff.equal for pair in self.pairs)
 
     def __bool__(self) -> bool:
         return not self.equal
