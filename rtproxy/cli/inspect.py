@@ -185,8 +185,8 @@ def _tell_findings(tape: "Tape", severity: "Severity") -> bool:
 
 def _tell_state(tape: "Tape") -> None:
     """Say on stderr what a reader of the listing may not notice."""
-    from rtproxy.inspect.escape import visible
     from rtproxy.inspect.overview import damage_line
+    from rtproxy.tape.escape import visible
 
     name = visible(str(tape.path))
     if tape.state == "crashed":

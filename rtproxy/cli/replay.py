@@ -163,8 +163,8 @@ async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) ->
     from rich.console import Console
 
     from rtproxy.cli.command import current_environment, environment, run_command, stop_on_signals
-    from rtproxy.inspect.escape import visible
     from rtproxy.replay.server import TapeServer
+    from rtproxy.tape.escape import visible
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     stop = asyncio.Event()
@@ -190,7 +190,7 @@ async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) ->
 
 def tell(console: "Console", what: "Report | str", failed: bool) -> None:
     """Print a mismatch, or a sentence about a request that could not be served."""
-    from rtproxy.inspect.escape import visible
+    from rtproxy.tape.escape import visible
 
     style = "bold red" if failed else "yellow"
     text = visible(what) if isinstance(what, str) else what.to_text(min(console.width, 120))

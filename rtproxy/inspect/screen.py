@@ -14,8 +14,8 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
 
-from rtproxy.inspect.escape import visible
 from rtproxy.inspect.overview import Overview
+from rtproxy.tape.escape import visible
 
 LABEL = Style(dim=True)
 QUIET = Style(dim=True)

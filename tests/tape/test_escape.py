@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtproxy.inspect.escape import visible
+from rtproxy.tape.escape import visible
 
 
 @pytest.mark.parametrize(
