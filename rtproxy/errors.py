@@ -10,6 +10,7 @@
     ├── UpstreamError            the upstream's URL is wrong, or it cannot be reached
     ├── ScenarioError            a scenario file is wrong
     ├── FilterError              a filter expression is wrong
+    ├── ConvertError             a file cannot be exported or imported
     ├── CommandError             the command to run cannot be started
     └── ReplayError              a replay cannot be set up
         └── MismatchError        the client did something that is not on the tape (exit code 1)
@@ -60,6 +61,10 @@ class ScenarioError(RtproxyError):
 
 class FilterError(RtproxyError):
     """A filter expression is wrong."""
+
+
+class ConvertError(RtproxyError):
+    """A file cannot be exported or imported."""
 
 
 class CommandError(RtproxyError):

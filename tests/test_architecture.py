@@ -21,6 +21,7 @@ TOP = {"cli", "pytest_plugin", "serve", "__main__", "__init__"}
 SHELLS = {
     "__init__",
     "__main__",
+    "convert.output",
     "inspect.screen",
     "inspect.terminal",
     "inspect.view",

@@ -250,6 +250,6 @@ def tell_notes(notes: Sequence[str]) -> None:
 
 
 def visible(text: str) -> str:
-    from rtproxy.tape.dump import visible as shown
+    from rtproxy.tape.escape import visible as shown
 
     return shown(text)

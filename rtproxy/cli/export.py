@@ -4,7 +4,9 @@ import click
 
 from rtproxy.cli.lazy import LazyGroup
 
-KINDS: dict[str, str] = {}
+KINDS: dict[str, str] = {
+    "transcript": "Who said what, and when: text, subtitles, Markdown or JSON.",
+}
 """Kind → its one line in `--help`. `rtproxy.cli.exports.KIND` holds a click command `KIND`."""
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "replay": "Play tapes to clients, in the server's part.",
     "drive": "Play a tape to a live server, in the client's part.",
     "inspect": "Show what is on a tape.",
+    "export": "Write a tape as a transcript, audio, a trace, or for another tool.",
     "tape": "List, check, repair and dump tapes.",
     "simulate": "Run an offline Realtime server.",
     "demo": "Record a simulated call and look at it; needs no key and no network.",

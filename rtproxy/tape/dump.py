@@ -85,12 +85,3 @@ def _key(key: Any) -> str:
 def json_line(value: Mapping[str, Any]) -> str:
     """JSON in one line, with every character escaped that a terminal might obey."""
     return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value).decode())
-
-
-def visible(text: str) -> str:
-    """Text for a terminal: the characters that it might obey become \\x1b, \\u202e and the like."""
-    return _UNSHOWN.sub(lambda found: _escape(ord(found[0])), text)
-
-
-def _escape(code: int) -> str:
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

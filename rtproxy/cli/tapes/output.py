@@ -15,7 +15,7 @@ def say(text: str) -> None:
 
 def visible(text: str) -> str:
     """Text for a terminal, whatever a file is named."""
-    from rtproxy.tape.dump import visible as shown
+    from rtproxy.tape.escape import visible as shown
 
     return shown(text.encode("utf-8", "backslashreplace").decode())
 
