@@ -179,4 +179,4 @@ def test_the_rules_catch_what_they_forbid() -> None:
     assert not is_pure("tape.writer")
     assert is_pure("wire.frame")
     assert is_pure("tape.codec")
-    assert not is_pure("record.tap")
+    assert not is_pure("net.tap")

@@ -7,10 +7,10 @@ from aiohttp import web
 
 from rtproxy.errors import UpstreamError
 from rtproxy.net.takeover import Hung, Taken, raw_headers, take_client, take_server
+from rtproxy.net.tap import Recorder, Side, join
 from rtproxy.record.refusal import relay_refusal, report_unreachable
 from rtproxy.record.session import SessionRecorder
 from rtproxy.record.status import Status, Traffic
-from rtproxy.record.tap import Recorder, Side, join
 from rtproxy.record.tapes import HeaderList, Tapes
 from rtproxy.record.upstream import Dialler
 from rtproxy.wire.deflate import Deflate
