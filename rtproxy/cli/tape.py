@@ -9,6 +9,7 @@ COMMANDS = {
     "verify": "Check that every byte of tapes is as it was written.",
     "repair": "Write a sealed tape with every sound record of a damaged one.",
     "dump": "Print every record as one line of JSON.",
+    "textconv": "Print a tape as text for git diff.",
 }
 """Subcommand → its one line in `--help`. `rtproxy.cli.tapes.NAME` holds a click command `NAME`."""
 
