@@ -8,8 +8,11 @@
     │   └── TapeWriteError       the tape could not be created or written to
     ├── ListenError              the address to listen on cannot be had
     ├── UpstreamError            the upstream's URL is wrong, or it cannot be reached
+    ├── TlsError                 a certificate or a key cannot be made, read or used
     ├── ScenarioError            a scenario file is wrong
     ├── FilterError              a filter expression is wrong
+    ├── PathError                a JSON path is wrong
+    ├── DiffError                two sessions cannot be compared as asked
     ├── ConvertError             a file cannot be exported or imported
     ├── CommandError             the command to run cannot be started
     └── ReplayError              a replay cannot be set up
@@ -55,12 +58,24 @@ class UpstreamError(RtproxyError):
     """The upstream's URL is wrong, or it cannot be reached."""
 
 
+class TlsError(RtproxyError):
+    """A certificate or a key cannot be made, read or used."""
+
+
 class ScenarioError(RtproxyError):
     """A scenario file is wrong."""
 
 
 class FilterError(RtproxyError):
     """A filter expression is wrong."""
+
+
+class PathError(RtproxyError):
+    """A JSON path is wrong."""
+
+
+class DiffError(RtproxyError):
+    """Two sessions cannot be compared as asked."""
 
 
 class ConvertError(RtproxyError):

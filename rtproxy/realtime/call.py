@@ -110,7 +110,7 @@ class Call:
             # What the proxy did not pass on has not happened to the other side.
             if not record.flags & NOT_FORWARDED:
                 try:  # noqa: SIM105  # quicker, and this is for every event of a tape
-                    self._event(parse(record))
+                    self.meet(parse(record))
                 except RecursionError:
                     pass  # nobody means what is nested so deep
         elif isinstance(record, Control):
@@ -144,7 +144,8 @@ class Call:
         for response in self.answers.responses.active.values():
             response.whole = False
 
-    def _event(self, event: RealtimeEvent) -> None:
+    def meet(self, event: RealtimeEvent) -> None:
+        """An event of the session has happened; `take` calls it for what was passed on."""
         name = event.name
         if not event.from_server:
             self._causes.note(name, event.event_id, event.seq)

@@ -29,9 +29,9 @@ from enum import Enum
 from itertools import zip_longest
 from typing import Any, Literal, get_args
 
-from rtproxy.errors import ReplayError
+from rtproxy.errors import PathError, ReplayError
+from rtproxy.realtime.jsonpath import Path, PathPattern, format_path
 from rtproxy.replay.ids import IdMap, namespace
-from rtproxy.replay.jsonpath import Path, PathPattern, format_path
 from rtproxy.replay.message import parse_message, type_of
 from rtproxy.replay.script import ClientStep, Script
 
@@ -92,7 +92,11 @@ class Rules:
         """Rules from JSON paths as text; raises ReplayError for a path or a mode that is none."""
         if mode not in MODES:
             raise ReplayError(f"{mode!r} is no way to match: choose from {', '.join(MODES)}.")
-        return cls(mode, tuple(PathPattern(path) for path in ignore), tuple(matchers))
+        try:
+            ignored = tuple(PathPattern(path) for path in ignore)
+        except PathError as error:
+            raise ReplayError(str(error)) from None
+        return cls(mode, ignored, tuple(matchers))
 
 
 @dataclass(slots=True)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtproxy.errors import ReplayError
+from rtproxy.errors import PathError, ReplayError
+from rtproxy.realtime.jsonpath import PathPattern, format_path
 from rtproxy.replay.action import Close, Eof, Ping, Reset
-from rtproxy.replay.jsonpath import PathPattern, format_path
 from rtproxy.replay.message import appended_audio, audio_size, parse_message
 from rtproxy.replay.pacing import parse_speed
 from rtproxy.replay.player import Player
@@ -159,7 +159,7 @@ def test_paths(pattern: str, path: tuple[str | int, ...], covered: bool) -> None
 
 @pytest.mark.parametrize("text", ["", "$", "a[", "a[x]", "..", "a]"])
 def test_what_is_no_path(text: str) -> None:
-    with pytest.raises(ReplayError, match="is no JSON path"):
+    with pytest.raises(PathError, match="is no JSON path"):
         PathPattern(text)
 
 

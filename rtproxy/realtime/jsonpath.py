@@ -14,7 +14,7 @@ A leading `$.` may be there or not. A path names all that is inside it, too.
 
 import re
 
-from rtproxy.errors import ReplayError
+from rtproxy.errors import PathError
 
 Path = tuple[str | int, ...]
 
@@ -25,7 +25,7 @@ DEEP = ".."
 
 
 class PathPattern:
-    """One path to leave out; raises ReplayError for text that is no such path."""
+    """One path to leave out; raises PathError for text that is no such path."""
 
     __slots__ = ("_steps", "text")
 
@@ -62,7 +62,7 @@ def _parse(text: str) -> tuple[object, ...]:
     while at < len(rest):
         token = _TOKEN.match(rest, at)
         if token is None:
-            raise ReplayError(
+            raise PathError(
                 f"{text!r} is no JSON path: write one such as session.instructions, "
                 "item.content[*].text or $..text."
             )
@@ -77,7 +77,7 @@ def _parse(text: str) -> tuple[object, ...]:
             steps.append(name if name is not None else single if single is not None else double)
         at = token.end()
     if not steps or steps[-1] == (DEEP,):
-        raise ReplayError(f"{text!r} is no JSON path: it names nothing.")
+        raise PathError(f"{text!r} is no JSON path: it names nothing.")
     return tuple(steps)
 
 
