@@ -12,8 +12,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "rtproxy"
 
-# `net` is what the aiohttp shells of three rooms share, which may not import one another.
-FOUNDATIONS = {"wire": set[str](), "tape": set[str](), "realtime": {"tape"}, "net": {"wire"}}
+# `net` is what the aiohttp shells of three rooms share, and `view` what is looked at in several:
+# rooms may not import one another.
+FOUNDATIONS = {
+    "wire": set[str](),
+    "tape": set[str](),
+    "realtime": {"tape"},
+    "net": {"wire"},
+    "view": {"tape"},
+}
 ROOMS = {"record", "replay", "inspect", "diff", "convert", "simulate"}
 TOP = {"cli", "pytest_plugin", "serve", "__main__", "__init__"}
 
@@ -40,6 +47,7 @@ SHELLS = {
     "tape.repair",
     "tape.tail",
     "tape.writer",
+    "view.screen",
 }
 SHELL_ROOMS = {"cli", "net", "pytest_plugin", "record"}
 
