@@ -6,6 +6,7 @@ from rtproxy.cli.lazy import LazyGroup
 
 KINDS: dict[str, str] = {
     "transcript": "Who said what, and when: text, subtitles, Markdown or JSON.",
+    "trace": "The timeline, for Perfetto and chrome://tracing.",
 }
 """Kind → its one line in `--help`. `rtproxy.cli.exports.KIND` holds a click command `KIND`."""
 
