@@ -28,7 +28,13 @@ TOP = {"cli", "pytest_plugin", "serve", "__main__", "__init__"}
 SHELLS = {
     "__init__",
     "__main__",
+    "convert.otlp_sender",
     "convert.output",
+    "inspect.following",
+    "inspect.live_view",
+    "inspect.page.writer",
+    "inspect.printing",
+    "inspect.turn_table",
     "inspect.screen",
     "inspect.terminal",
     "inspect.view",

@@ -7,6 +7,7 @@ from rtproxy.cli.lazy import LazyGroup
 KINDS: dict[str, str] = {
     "transcript": "Who said what, and when: text, subtitles, Markdown or JSON.",
     "trace": "The timeline, for Perfetto and chrome://tracing.",
+    "otlp": "Spans, for OpenTelemetry.",
 }
 """Kind → its one line in `--help`. `rtproxy.cli.exports.KIND` holds a click command `KIND`."""
 
