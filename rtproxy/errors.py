@@ -14,6 +14,7 @@
     ├── PathError                a JSON path is wrong
     ├── DiffError                two sessions cannot be compared as asked
     ├── ConvertError             a file cannot be exported or imported
+    ├── PageError                an HTML page cannot be written
     ├── CommandError             the command to run cannot be started
     └── ReplayError              a replay cannot be set up
         └── MismatchError        the client did something that is not on the tape (exit code 1)
@@ -80,6 +81,10 @@ class DiffError(RtproxyError):
 
 class ConvertError(RtproxyError):
     """A file cannot be exported or imported."""
+
+
+class PageError(RtproxyError):
+    """An HTML page cannot be written."""
 
 
 class CommandError(RtproxyError):

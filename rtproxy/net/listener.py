@@ -1,7 +1,7 @@
 """Listening on an address: how every server of ours starts, and why it cannot."""
 
 import logging
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -22,16 +22,27 @@ SERVING: dict[str, Any] = {
 """Options of aiohttp's `web.Server` and `web.AppRunner` that all our servers have."""
 
 
-async def listen(runner: web.BaseRunner, host: str, port: int) -> str:
+class SiteFactory(Protocol):
+    """Makes the listener of a runner: `web.TCPSite`, or one that speaks TLS."""
+
+    def __call__(
+        self, runner: web.BaseRunner, host: str, port: int, *, backlog: int
+    ) -> web.BaseSite: ...
+
+
+async def listen(
+    runner: web.BaseRunner, host: str, port: int, site: SiteFactory = web.TCPSite
+) -> str:
     """Start a server on an address and return its URL; port 0 takes any free one.
 
     Raises ListenError, and cleans the runner up, when the address cannot be had.
     """
     await runner.setup()
+    listener = site(runner, host, port, backlog=BACKLOG)
     try:
-        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+        await listener.start()
     except (OSError, OverflowError) as error:
         await runner.cleanup()
         raise ListenError(why_not_listening(host, port, error)) from None
     where, port = runner.addresses[0][:2]
-    return f"http://{url_host(where)}:{port}"
+    return f"{listener.name.partition(':')[0]}://{url_host(where)}:{port}"

@@ -23,6 +23,18 @@ def host_of(authority: str) -> str:
     return name.strip("[]")
 
 
+def split_authority(authority: str) -> tuple[str, int]:
+    """Host, without brackets, and port of `HOST:PORT`; raises ValueError if it is none."""
+    host, _, port = authority.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = str(ipaddress.IPv6Address(host[1:-1]))
+    elif not host or set(host) & set("[]:/@?#\\ "):
+        raise ValueError(f"{authority!r} is no HOST:PORT")
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise ValueError(f"{authority!r} has no port")
+    return host, int(port)
+
+
 def is_addressed_to(listening: str, host: str) -> bool:
     """Whether a request with this Host header is meant for a server that listens there.
 

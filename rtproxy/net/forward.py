@@ -1,0 +1,218 @@
+"""The forward proxy: CONNECT, for servers that are ours to play and for all others.
+
+                  ┌▶ intercepted: TLS with our certificate, then requests as any others
+CONNECT host:port ┤
+                  └▶ any other host: bytes to and fro, which we cannot read
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from yarl import URL
+
+from rtproxy.errors import UpstreamError
+from rtproxy.net.handshake import HANDSHAKE_S, HandshakeError
+from rtproxy.net.lobby import Lobby
+from rtproxy.net.route import Routes, dial
+from rtproxy.net.takeover import Hung, Taken, take_client
+from rtproxy.net.tap import Recorder, Side, join
+from rtproxy.net.tls_server import TlsServer
+from rtproxy.wire.address import split_authority, url_host
+
+REALTIME_HOSTS = ("api.openai.com", "*.openai.azure.com")
+"""Hosts whose sessions are looked into when the user names none."""
+
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+TLS_RECORD = b"\x16"
+"""First byte of a TLS handshake (RFC 8446 §5.1)."""
+STANDARD_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a client of a forward proxy wants to reach, whatever address it has."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def origin(self) -> str:
+        """The start of its URLs: `https://api.openai.com`."""
+        port = "" if STANDARD_PORTS[self.scheme] == self.port else f":{self.port}"
+        return f"{self.scheme}://{url_host(self.host)}{port}"
+
+
+class Tunnels(Protocol):
+    """Who is told of the connections that are not looked into."""
+
+    def begin(self, where: str) -> Recorder: ...
+
+    def end(self, recorder: Recorder, failure: str) -> None: ...
+
+
+class Forwarder:
+    """Serves the requests that only a proxy gets.
+
+    `intercepted` are patterns of host names. Without `tunnels`, connections to other hosts are
+    refused. `tell` is called with a host and a sentence about a client that could not be served.
+    """
+
+    def __init__(
+        self,
+        server: TlsServer,
+        routes: Routes,
+        intercepted: Sequence[str],
+        *,
+        tunnels: Tunnels | None,
+        proxy_context: Callable[[], ssl.SSLContext],
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._server = server
+        self._routes = routes
+        self._intercepted = tuple(pattern.lower() for pattern in intercepted)
+        self._tunnels = tunnels
+        self._proxy_context = proxy_context
+        self._tell = tell
+        self._destinations: dict[RequestHandler, Destination] = {}
+        self._open: set[Side] = set()
+
+    def intercepts(self, host: str) -> bool:
+        """Whether connections to a host are looked into."""
+        return any(fnmatchcase(host.lower(), pattern) for pattern in self._intercepted)
+
+    def destination_of(self, request: web.BaseRequest) -> Destination | None:
+        """Where a request is to go: by the tunnel that it came in, or by its absolute form.
+
+        None for one that is addressed to ourselves. Raises ValueError for a target of no server.
+        """
+        tunnelled = self._destinations.get(request.protocol)
+        if tunnelled is not None or request.raw_path.startswith("/"):
+            return tunnelled
+        url = URL(request.raw_path, encoded=True)
+        if url.scheme not in STANDARD_PORTS or not url.host or not url.port:
+            raise ValueError(f"{request.raw_path!r} is no URL of a server")
+        if self._routes.is_own(url.host, url.port):
+            return None
+        return Destination(url.scheme, url.host, url.port)
+
+    async def connect(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve a CONNECT request until its connection is gone."""
+        try:
+            host, port = split_authority(request.raw_path)
+        except ValueError:
+            return refuse(400, "CONNECT is for HOST:PORT.")
+        where = f"{url_host(host)}:{port}"
+        if self._routes.is_own(host, port):
+            return refuse(403, f"{where} is rtproxy itself, which needs no proxy.")
+        if self.intercepts(host):
+            return await self._intercept(request, host, port)
+        if self._tunnels is None:
+            sentence = (
+                f"{where} is on no tape, and other hosts are not reached during a replay; "
+                "--intercept it, or allow all others with --tunnel."
+            )
+            self._tell(where, sentence)
+            return refuse(403, sentence)
+        return await self._tunnel(request, where, host, port, self._tunnels)
+
+    def close(self) -> None:
+        """Cut the tunnels; what is intercepted ends with the server."""
+        for side in self._open:
+            side.transport.abort()
+
+    async def _intercept(self, request: web.BaseRequest, host: str, port: int) -> Taken:
+        transport, early = take_client(request)
+        handler = self._server.stand_by(transport)
+        try:
+            if not isinstance(transport, Hung):
+                await self._begin(transport, handler, early, host, port)
+                await self._server.wait_for(handler)
+        except HandshakeError as error:
+            if error.is_worth_telling:
+                self._tell(f"{url_host(host)}:{port}", str(error))
+        finally:
+            self._destinations.pop(handler, None)
+            self._server.forget(handler)
+            transport.abort()
+            request.protocol.connection_lost(None)
+        return Taken()
+
+    async def _begin(
+        self,
+        transport: asyncio.Transport,
+        handler: RequestHandler,
+        early: bytes,
+        host: str,
+        port: int,
+    ) -> None:
+        """Tell the client that it is connected, and serve what it begins: TLS, or plain HTTP."""
+        lobby = Lobby()
+        transport.set_protocol(lobby)
+        transport.write(ESTABLISHED)
+        if not early:
+            try:
+                async with asyncio.timeout(HANDSHAKE_S):
+                    early = await lobby.take_first()
+            except TimeoutError:
+                early = b""
+        if not early:
+            raise HandshakeError("A client said nothing.", is_worth_telling=False)
+        if early.startswith(TLS_RECORD):
+            self._destinations[handler] = Destination("https", host, port)
+            await self._server.secure(handler, transport, (host,), early)
+            return
+        self._destinations[handler] = Destination("http", host, port)
+        lobby.data_received(early)
+        lobby.hand_over(transport, handler)
+
+    async def _tunnel(
+        self, request: web.BaseRequest, where: str, host: str, port: int, tunnels: Tunnels
+    ) -> web.StreamResponse:
+        recorder = tunnels.begin(where)
+        failure = ""
+        try:
+            above, lobby = await dial(self._routes, host, port, self._proxy_context)
+            below, early = take_client(request)
+            client = Side(below, request.protocol, recorder, from_server=False)
+            server = Side(above, asyncio.Protocol(), recorder, from_server=True)
+            await self._join(client, server, lobby, early)
+        except UpstreamError as error:
+            failure = str(error)
+            return refuse(502, failure)
+        finally:
+            tunnels.end(recorder, failure)
+        return Taken()
+
+    async def _join(self, client: Side, server: Side, lobby: Lobby, early: bytes) -> None:
+        sides = {client, server}
+        self._open |= sides
+        try:
+            join(client, server)
+            if not client.transport.is_closing():
+                client.transport.write(ESTABLISHED)
+            lobby.repeat_to(server)
+            if early:
+                client.data_received(early)
+            if isinstance(client.transport, Hung):
+                client.connection_lost(None)
+            await asyncio.wait([client.gone, server.gone])
+        finally:
+            self._open -= sides
+            for side in sides:
+                if not side.gone.done():
+                    side.transport.abort()
+
+
+def refuse(status: int, message: str) -> web.Response:
+    """What a client of the proxy reads when it is not connected."""
+    error = {"type": "rtproxy_error", "code": "refused", "message": message}
+    response = web.json_response({"error": error}, status=status)
+    response.force_close()
+    return response
