@@ -13,11 +13,12 @@ from aiohttp import web
 from rtproxy.errors import UpstreamError
 from rtproxy.net.takeover import raw_headers
 from rtproxy.record.refusal import unreachable_body
-from rtproxy.record.response import Relayed, decode_body
+from rtproxy.record.response import Relayed
 from rtproxy.record.status import Status, Traffic
 from rtproxy.record.tapes import HeaderList, Tape, Tapes
 from rtproxy.record.upstream import Dialler
 from rtproxy.tape.record import FROM_SERVER, INJECTED, REDACTED
+from rtproxy.wire.body import decode_body
 from rtproxy.wire.handshake import end_to_end_headers
 
 HttpMode = Literal["all", "realtime", "none"]

@@ -7,10 +7,11 @@ import orjson
 from aiohttp import web
 
 from rtproxy.errors import UpstreamError
-from rtproxy.record.response import Relayed, decode_body
+from rtproxy.record.response import Relayed
 from rtproxy.record.status import Status, Traffic
 from rtproxy.record.tapes import Tape
 from rtproxy.tape.record import FROM_SERVER, INJECTED, REDACTED
+from rtproxy.wire.body import decode_body
 
 KEPT_BODY = 1024 * 1024
 """Bytes of a refusal's body that go on the tape."""
