@@ -30,6 +30,7 @@ SHELLS = {
     "__main__",
     "convert.otlp_sender",
     "convert.output",
+    "convert.parquet",
     "inspect.following",
     "inspect.live_view",
     "inspect.page.writer",

@@ -8,6 +8,7 @@ KINDS: dict[str, str] = {
     "transcript": "Who said what, and when: text, subtitles, Markdown or JSON.",
     "trace": "The timeline, for Perfetto and chrome://tracing.",
     "otlp": "Spans, for OpenTelemetry.",
+    "parquet": "A table of events, of one tape or many, for DuckDB, pandas or Spark.",
 }
 """Kind → its one line in `--help`. `rtproxy.cli.exports.KIND` holds a click command `KIND`."""
 
