@@ -17,6 +17,7 @@ from rtproxy.realtime.event import string
 from rtproxy.realtime.finding import Finding
 from rtproxy.realtime.findings import find
 from rtproxy.realtime.item import Item, ToolCall
+from rtproxy.realtime.loudness import Loudness
 from rtproxy.realtime.metrics import Meter
 from rtproxy.realtime.plain import plain
 from rtproxy.realtime.player import Track
@@ -106,6 +107,13 @@ class Session(Call):
     def tracks(self) -> list[Track]:
         """The assistant's audio by item: what arrived, when it played, where it ran dry."""
         return list(self.answers.player.tracks.values())
+
+    @property
+    def loudness(self) -> Loudness | None:
+        """How loud the caller was at each moment; None where no levels are kept."""
+        if self.input_levels is None:
+            return None
+        return Loudness.of(self.input_levels.values(), self.clock)
 
     @property
     def errors(self) -> list[Problem]:
