@@ -74,9 +74,7 @@ def rows(session: Session, records: Iterable[Record], tape: str) -> Iterator[Row
         row: Row = about | {
             "seq": record.seq,
             "t_ms": record.t_ns / 1e6 if timed else None,
-            "wall": (started_ns + record.t_ns) // 1000
-            if timed and started_ns is not None
-            else None,
+            "wall": ((started_ns or 0) + record.t_ns) // 1000 if dated else None,
             "direction": "server" if record.from_server else "client",
         }
         if isinstance(record, Control):
