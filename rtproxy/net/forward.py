@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -19,14 +18,12 @@ from yarl import URL
 from rtproxy.errors import UpstreamError
 from rtproxy.net.handshake import HANDSHAKE_S, HandshakeError
 from rtproxy.net.lobby import Lobby
+from rtproxy.net.refusal import refuse
 from rtproxy.net.route import Routes, dial
 from rtproxy.net.takeover import Hung, Taken, take_client
-from rtproxy.net.tap import Recorder, Side, join
+from rtproxy.net.tap import Side, Tunnels, join
 from rtproxy.net.tls_server import TlsServer
 from rtproxy.wire.address import split_authority, url_host
-
-REALTIME_HOSTS = ("api.openai.com", "*.openai.azure.com")
-"""Hosts whose sessions are looked into when the user names none."""
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 TLS_RECORD = b"\x16"
@@ -47,14 +44,6 @@ class Destination:
         """The start of its URLs: `https://api.openai.com`."""
         port = "" if STANDARD_PORTS[self.scheme] == self.port else f":{self.port}"
         return f"{self.scheme}://{url_host(self.host)}{port}"
-
-
-class Tunnels(Protocol):
-    """Who is told of the connections that are not looked into."""
-
-    def begin(self, where: str) -> Recorder: ...
-
-    def end(self, recorder: Recorder, failure: str) -> None: ...
 
 
 class Forwarder:
@@ -208,11 +197,3 @@ class Forwarder:
             for side in sides:
                 if not side.gone.done():
                     side.transport.abort()
-
-
-def refuse(status: int, message: str) -> web.Response:
-    """What a client of the proxy reads when it is not connected."""
-    error = {"type": "rtproxy_error", "code": "refused", "message": message}
-    response = web.json_response({"error": error}, status=status)
-    response.force_close()
-    return response

@@ -74,7 +74,7 @@ def why_failed(error: BaseException) -> HandshakeError:
         )
     if reason == "HTTP_REQUEST":
         return HandshakeError(
-            "A client speaks plain HTTP where TLS is spoken; give it the https:// or wss:// address."
+            "A client speaks plain HTTP where TLS is spoken; give it the https:// address, or wss://."
         )
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         words = reason.replace("_", " ").lower() or "no reason given"

@@ -45,4 +45,5 @@ async def listen(
         await runner.cleanup()
         raise ListenError(why_not_listening(host, port, error)) from None
     where, port = runner.addresses[0][:2]
-    return f"{listener.name.partition(':')[0]}://{url_host(where)}:{port}"
+    scheme, _, _ = listener.name.partition(":")
+    return f"{scheme}://{url_host(where)}:{port}"

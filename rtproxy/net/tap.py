@@ -16,6 +16,9 @@ from rtproxy.net.reset import reset_after_delivery
 WRITE_HIGH_WATER = 256 * 1024
 """Bytes that may wait for a slow reader before the other side is no longer read."""
 
+LINGER_S = 2.0
+"""How long a TLS server may go on speaking once its client, without TLS, has ended its stream."""
+
 
 class Recorder(Protocol):
     """What the tap reports to. None of these may raise: recording never hurts the session."""
@@ -25,6 +28,15 @@ class Recorder(Protocol):
     def ended(self, *, from_server: bool) -> None: ...
 
     def lost(self, error: Exception, *, from_server: bool) -> None: ...
+
+
+class Tunnels(Protocol):
+    """Who is told of a forward proxy's connections that are not looked into."""
+
+    def begin(self, where: str) -> Recorder: ...
+
+    def end(self, recorder: Recorder, failure: str) -> None:
+        """A tunnel is gone, or was never made: then `failure` says why."""
 
 
 class Side(asyncio.Protocol):
@@ -49,6 +61,7 @@ class Side(asyncio.Protocol):
         self._former = former
         self._recorder = recorder
         self._from_server = from_server
+        self._is_tls = transport.get_extra_info("ssl_object") is not None
         self._ended = False
         self._sent_eof = False
         self._closed_by_us = False
@@ -75,10 +88,11 @@ class Side(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._end()
         # TLS has no half-close: there the transport closes itself, whatever we say.
-        return self.transport.get_extra_info("ssl_object") is None
+        return not self._is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if exc is None or isinstance(exc, ssl.SSLError):
+        unanswered = self._is_tls and self._closed_by_us  # a peer need not answer the end of TLS
+        if exc is None or isinstance(exc, ssl.SSLError) or unanswered:
             if not self._closed_by_us:
                 self._end()
             self.peer.close()
@@ -116,10 +130,16 @@ class Side(asyncio.Protocol):
         if self._sent_eof:
             return
         self._sent_eof = True
-        if self._ended or not self.transport.can_write_eof():
+        if self._ended:
             self.close()
-        elif not self.transport.is_closing():
-            self.transport.write_eof()
+        elif self.transport.can_write_eof():
+            if not self.transport.is_closing():
+                self.transport.write_eof()
+        elif self._from_server and not self.peer._is_tls:
+            # The client half-closed, which TLS cannot: the server's last words must not be lost.
+            asyncio.get_running_loop().call_later(LINGER_S, self.close)
+        else:
+            self.close()
 
 
 def join(client: Side, server: Side) -> None:

@@ -97,7 +97,7 @@ class TlsServer(web.Server):
         super().connection_lost(handler, exc)
         self.forget(handler)
 
-    async def shutdown(self, timeout: float | None = None) -> None:
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """End what is inside TLS first: peers need not answer its end, and what is around waits."""
         for task in self._admitting:
             task.cancel()

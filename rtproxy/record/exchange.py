@@ -12,11 +12,12 @@ from aiohttp import web
 
 from rtproxy.errors import UpstreamError
 from rtproxy.net.takeover import raw_headers
+from rtproxy.record.dialler import Dialler
+from rtproxy.record.outgoing import Outgoing
 from rtproxy.record.refusal import unreachable_body
 from rtproxy.record.response import Relayed
 from rtproxy.record.status import Status, Traffic
-from rtproxy.record.tapes import HeaderList, Tape, Tapes
-from rtproxy.record.upstream import Dialler
+from rtproxy.record.tapes import Tape, Tapes
 from rtproxy.tape.record import FROM_SERVER, INJECTED, REDACTED
 from rtproxy.wire.body import decode_body
 from rtproxy.wire.handshake import end_to_end_headers
@@ -57,7 +58,7 @@ class Body:
 
 
 class HttpRelay:
-    """Passes HTTP requests to one upstream; those that `mode` names go on tapes."""
+    """Passes HTTP requests on; those that `mode` names go on tapes."""
 
     def __init__(self, dialler: Dialler, tapes: Tapes, status: Status, *, mode: HttpMode) -> None:
         self._dialler = dialler
@@ -65,24 +66,25 @@ class HttpRelay:
         self._status = status
         self._mode = mode
 
-    async def relay(
-        self, request: web.BaseRequest, target: str, headers: HeaderList
-    ) -> web.StreamResponse:
+    async def relay(self, request: web.BaseRequest, outgoing: Outgoing) -> web.StreamResponse:
         """Serve one request; its body and the answer's are streamed, never collected first."""
-        taped = self._mode == "all" or (
-            self._mode == "realtime" and is_realtime_path(target.split("?", 1)[0])
+        path = outgoing.target.split("?", 1)[0]
+        taped = outgoing.taped and (
+            self._mode == "all" or (self._mode == "realtime" and is_realtime_path(path))
         )
-        traffic = Traffic(request.path, connection="http")
-        exchange = Exchange(self._tapes if taped else None, traffic, request, target, headers)
+        traffic = Traffic(path, connection="http")
+        exchange = Exchange(self._tapes if taped else None, traffic, request, outgoing)
         sent = [
             (name, value)
-            for name, value in end_to_end_headers(list(headers), websocket=False)
+            for name, value in end_to_end_headers(list(outgoing.sent), websocket=False)
             if name.lower() != "expect"  # answered here, by aiohttp
         ]
         self._status.begin(traffic)
         try:
             body = exchange.uploaded() if request.can_read_body else None
-            response = await self._dialler.request(request.method, target, sent, body)
+            response = await self._dialler.request(
+                outgoing.upstream, request.method, outgoing.target, sent, body
+            )
         except UpstreamError as error:
             await exchange.fail(error)
             self._status.end(traffic, "failed", str(error))
@@ -119,10 +121,10 @@ class Exchange:
         tapes: Tapes | None,
         traffic: Traffic,
         request: web.BaseRequest,
-        target: str,
-        headers: HeaderList,
+        outgoing: Outgoing,
     ) -> None:
         self._tapes = tapes
+        self._upstream = outgoing.upstream
         self._traffic = traffic
         self._request = request
         self._tape: Tape | None = None
@@ -130,8 +132,8 @@ class Exchange:
             request.headers.get("Content-Encoding", ""), request.headers.get("Content-Type", "")
         )
         if tapes is not None:
-            self._redactor = tapes.redactor()
-            clean_target, clean_headers = self._redactor.request(target, headers)
+            self._redactor = tapes.redactor(outgoing.secrets)
+            clean_target, clean_headers = self._redactor.request(outgoing.target, outgoing.headers)
             self._asked = {
                 "method": request.method,
                 "target": clean_target,
@@ -210,7 +212,9 @@ class Exchange:
 
     def _begin(self, response: dict[str, object] | None) -> None:
         assert self._tapes is not None
-        self._tape = self._tapes.open(self._traffic, self._redactor, self._asked, response)
+        self._tape = self._tapes.open(
+            self._traffic, self._redactor, self._asked, response, upstream=self._upstream
+        )
         if self._tape is not None and self._upload.size:
             self._tape_body(self._upload, 0)
 

@@ -2,24 +2,35 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
-from rtproxy.errors import ListenError
-from rtproxy.net.listener import SERVING, listen
+from rtproxy.errors import RtproxyError
+from rtproxy.net.entrance import REALTIME_HOSTS, Access, Entrance
+from rtproxy.net.refusal import refuse
+from rtproxy.net.route import ConnectTo, Routes
 from rtproxy.net.takeover import raw_headers
+from rtproxy.net.trust import upstream_context
+from rtproxy.record.dialler import Dialler
 from rtproxy.record.exchange import HttpMode, HttpRelay
+from rtproxy.record.injection import Injection
+from rtproxy.record.outgoing import Outgoing
 from rtproxy.record.status import Status, Traffic
 from rtproxy.record.tapes import Tapes
-from rtproxy.record.upstream import Dialler, Upstream
+from rtproxy.record.tunnels import CountedTunnels
+from rtproxy.record.upstream import Upstream
 from rtproxy.record.websocket import WebSocketRelay
 from rtproxy.tape.writer import Durability
-from rtproxy.wire.address import is_addressed_to
+from rtproxy.wire.address import is_addressed_to, origin_form
 from rtproxy.wire.handshake import is_websocket_upgrade
+
+if TYPE_CHECKING:
+    from rtproxy.net.authority import Authority
 
 DEFAULT_UPSTREAM = "https://api.openai.com"
 DEFAULT_PORT = 8787
@@ -41,48 +52,89 @@ class Settings:
     durability: Durability = "normal"
     redact: Sequence[re.Pattern[str]] = ()
     max_message: int = MAX_MESSAGE
+    tls: bool = False
+    """Clients connect with TLS, to a certificate of the local CA."""
+    forward: bool = False
+    """Serve as a forward proxy too, which looks into connections to the Realtime hosts."""
+    intercept: Sequence[str] = ()
+    """More hosts to look into, as patterns: `*.example.com`."""
+    ca_folder: Path | None = None
+    connect_to: Sequence[ConnectTo] = ()
+    upstream_ca: Path | None = None
+    """Certificates that sign servers' ones, besides those that the system trusts."""
+    insecure: bool = False
+    """Take servers' certificates whoever signed them."""
+    inject: Injection | None = None
+    """A key for requests to the upstream that have none."""
 
 
 class Proxy:
-    """A reverse proxy in front of one Realtime server that tapes every session.
+    """A proxy in front of a Realtime server, or of all of them, that tapes every session.
 
     `async with Proxy(settings) as proxy:` listens; `proxy.url` is what clients are pointed at.
-    Raises UpstreamError, TapeError or ListenError when it cannot begin.
+    Raises UpstreamError, TlsError, TapeError or ListenError when it cannot begin.
     """
 
     def __init__(self, settings: Settings, status: Status | None = None) -> None:
         self.settings = settings
         self.status = status or Status()
-        self.url = ""
         self._upstream = Upstream.parse(settings.upstream)
+        self._routes = Routes(settings.connect_to)
+        context = partial(upstream_context, settings.upstream_ca, verify=not settings.insecure)
+        self._context = cache(context)
+        self.access = Access(
+            host=settings.host,
+            port=settings.port,
+            tls=settings.tls,
+            forward=settings.forward,
+            intercept=(self._upstream.host, *REALTIME_HOSTS, *settings.intercept),
+            ca_folder=settings.ca_folder,
+        )
+        self._entrance = Entrance(
+            self.serve,
+            self.access,
+            routes=self._routes,
+            tunnels=CountedTunnels(self.status),
+            proxy_context=self._context,
+            tell=self.status.remark,
+            shutdown_s=FAREWELL_S,
+        )
+
+    @property
+    def url(self) -> str:
+        """Where clients are served; empty until we listen."""
+        return self._entrance.url
+
+    @property
+    def authority(self) -> "Authority | None":
+        """The local CA that clients must trust, if they must; known once we listen."""
+        return self._entrance.authority
 
     async def start(self) -> None:
         """Listen; on return, clients can connect."""
-        settings = self.settings
+        settings, upstream = self.settings, self._upstream
+        # What is wrong with the way to the server is said now, not to the first client.
+        self._routes.proxy_for(upstream.scheme, upstream.host, upstream.port)
+        if settings.upstream_ca is not None:
+            self._context()
         tapes = Tapes(
-            settings.out,
-            self.status,
-            upstream=self._upstream.origin + self._upstream.prefix,
-            durability=settings.durability,
-            redact=settings.redact,
+            settings.out, self.status, durability=settings.durability, redact=settings.redact
         )
-        self._dialler = Dialler(self._upstream)
+        self._dialler = Dialler(self._routes, self._context)
         self._websockets = WebSocketRelay(
             self._dialler, tapes, self.status, max_message=settings.max_message
         )
         self._http = HttpRelay(self._dialler, tapes, self.status, mode=settings.http)
-        server = web.Server(self.serve, **SERVING)
-        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=FAREWELL_S)
         try:
-            self.url = await listen(self._runner, settings.host, settings.port)
-        except ListenError:
+            await self._entrance.open()
+        except RtproxyError:
             await self._dialler.close()
             raise
 
     async def close(self) -> None:
         """Stop listening, hang up what is still connected, seal every tape."""
         self._websockets.hang_up("the proxy was stopped")
-        await self._runner.cleanup()
+        await self._entrance.close()
         await self._dialler.close()
 
     async def __aenter__(self) -> Self:
@@ -109,30 +161,55 @@ class Proxy:
                 f"{request.path} failed: {type(error).__name__}: {error}. Please report this."
             )
             self.status.fail(Traffic(request.path), sentence)
-            return web.json_response(refusal(sentence), status=500)
+            return refuse(500, sentence)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        if not is_addressed_to(self.settings.host, request.headers.get("Host", "")):
-            return web.json_response(
-                refusal("rtproxy listens on loopback only and this Host is another machine's."),
-                status=421,
-            )
-        if request.method == "CONNECT":
-            return web.json_response(
-                refusal("This is a reverse proxy; point the client's base URL at it."), status=405
-            )
+        forwarder = self._entrance.forwarder
+        if request.method == "CONNECT" and forwarder is not None:
+            return await forwarder.connect(request)
+        try:
+            destination = forwarder.destination_of(request) if forwarder is not None else None
+        except ValueError as error:
+            return refuse(400, f"{error}.")
+        if destination is None:
+            refused = self._refused(request)
+            if refused is not None:
+                return refused
+            upstream, taped = self._upstream, True
+        else:
+            assert forwarder is not None
+            upstream = Upstream(destination.origin)
+            taped = forwarder.intercepts(destination.host)
         headers = raw_headers(request)
-        target = request.raw_path
-        if not target.startswith("/"):
-            return web.json_response(
-                refusal("This is a reverse proxy; its requests have no scheme and host."),
-                status=400,
-            )
+        target = origin_form(request.raw_path)
+        outgoing = Outgoing(upstream, target, headers, headers, taped=taped)
+        inject = self.settings.inject
+        if (
+            inject is not None
+            and upstream.origin == self._upstream.origin
+            and inject.is_wanted(request.method, target, headers)
+        ):
+            why_not = inject.why_not(headers)
+            if why_not is not None:
+                return refuse(403, why_not)
+            sent = inject.apply(headers)
+            outgoing = replace(outgoing, sent=sent, secrets=(inject.key,))
         if is_websocket_upgrade(request.method, headers):
-            return await self._websockets.relay(request, target, headers)
-        return await self._http.relay(request, target, headers)
+            return await self._websockets.relay(request, outgoing)
+        return await self._http.relay(request, outgoing)
 
-
-def refusal(message: str) -> dict[str, object]:
-    """A JSON body in the service's error shape for what the proxy itself refuses."""
-    return {"error": {"type": "rtproxy_error", "code": "refused", "message": message}}
+    def _refused(self, request: web.BaseRequest) -> web.Response | None:
+        """The answer to a request that is not for us; None if it is."""
+        if not is_addressed_to(self.settings.host, request.headers.get("Host", "")):
+            return refuse(
+                421, "rtproxy listens on loopback only and this Host is another machine's."
+            )
+        if self.settings.forward:
+            return None
+        if request.method == "CONNECT":
+            return refuse(
+                405, "This is a reverse proxy; point the client's base URL at it, or --forward."
+            )
+        if not request.raw_path.startswith("/"):
+            return refuse(400, "This is a reverse proxy; its requests have no scheme and host.")
+        return None

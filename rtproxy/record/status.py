@@ -70,6 +70,10 @@ class Status:
         traffic.note = sentence
         self._tell(traffic, sentence)
 
+    def remark(self, about: str, sentence: str) -> None:
+        """Say something about a connection that never became one."""
+        self._tell(Traffic(about, phase="refused", note=sentence), sentence)
+
     def _tell(self, traffic: Traffic, sentence: str) -> None:
         if self.watch is not None:
             self.watch(traffic, sentence)

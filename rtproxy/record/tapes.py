@@ -11,14 +11,13 @@ from typing import Any
 from rtproxy import __version__
 from rtproxy.errors import TapeError
 from rtproxy.record.status import Status, Traffic
+from rtproxy.record.upstream import Upstream
 from rtproxy.tape.library import Library
 from rtproxy.tape.redaction import Redactor
 from rtproxy.tape.writer import Durability, TapeWriter
 
 ORIGIN_HEADER = "rtproxy-origin"
 """Response header by which our own servers say that they are not the live service."""
-
-HeaderList = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +41,11 @@ class Tapes:
         folder: Path,
         status: Status,
         *,
-        upstream: str,
         durability: Durability = "normal",
         redact: Sequence[re.Pattern[str]] = (),
     ) -> None:
         self._library = Library(folder)
         self._status = status
-        self._upstream = upstream
         self._durability = durability
         self._redact = redact
         try:
@@ -62,9 +59,15 @@ class Tapes:
                 "give another folder with --out."
             ) from None
 
-    def redactor(self) -> Redactor:
-        """A redactor for one connection, with a key of its own that is never stored."""
-        return Redactor(secrets.token_bytes(16), self._redact)
+    def redactor(self, known: Sequence[str] = ()) -> Redactor:
+        """A redactor for one connection, with a key of its own that is never stored.
+
+        `known` are secrets that may come up in it.
+        """
+        redactor = Redactor(secrets.token_bytes(16), self._redact)
+        for secret in known:
+            redactor.learn(secret)
+        return redactor
 
     def open(
         self,
@@ -72,6 +75,8 @@ class Tapes:
         redactor: Redactor,
         request: dict[str, Any],
         response: dict[str, Any] | None,
+        *,
+        upstream: Upstream,
     ) -> Tape | None:
         """Create the tape of a connection, or say loudly why there is none and return None.
 
@@ -86,7 +91,7 @@ class Tapes:
             "started_ns": wall_ns,
             "writer": {"name": "rtproxy", "version": __version__},
             "origin": origin_of(response["headers"] if response else ()),
-            "upstream": self._upstream,
+            "upstream": upstream.origin + upstream.prefix,
             "request": request,
         }
         if response is not None:

@@ -1,6 +1,7 @@
 """One WebSocket connection through the proxy: dial, relay the answer, join, seal."""
 
 import asyncio
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -8,11 +9,12 @@ from aiohttp import web
 from rtproxy.errors import UpstreamError
 from rtproxy.net.takeover import Hung, Taken, raw_headers, take_client, take_server
 from rtproxy.net.tap import Recorder, Side, join
+from rtproxy.record.dialler import Dialler
+from rtproxy.record.outgoing import Outgoing
 from rtproxy.record.refusal import relay_refusal, report_unreachable
 from rtproxy.record.session import SessionRecorder
 from rtproxy.record.status import Status, Traffic
-from rtproxy.record.tapes import HeaderList, Tapes
-from rtproxy.record.upstream import Dialler
+from rtproxy.record.tapes import Tape, Tapes
 from rtproxy.wire.deflate import Deflate
 from rtproxy.wire.handshake import end_to_end_headers
 
@@ -32,7 +34,7 @@ class Unrecorded:
 
 
 class WebSocketRelay:
-    """Relays WebSocket connections to one upstream and tapes them."""
+    """Relays WebSocket connections and tapes them."""
 
     def __init__(self, dialler: Dialler, tapes: Tapes, status: Status, *, max_message: int) -> None:
         self._dialler = dialler
@@ -41,25 +43,30 @@ class WebSocketRelay:
         self._max_message = max_message
         self._live: dict[Side, tuple[Side, SessionRecorder | None]] = {}
 
-    async def relay(
-        self, request: web.BaseRequest, target: str, headers: HeaderList
-    ) -> web.StreamResponse:
+    async def relay(self, request: web.BaseRequest, outgoing: Outgoing) -> web.StreamResponse:
         """Serve one upgrade request until both of its connections are gone."""
-        traffic = Traffic(request.path, model=request.query.get("model"))
-        redactor = self._tapes.redactor()
-        clean_target, clean_headers = redactor.request(target, headers)
+        path = outgoing.target.split("?", 1)[0]
+        traffic = Traffic(path, model=request.query.get("model"))
+        redactor = self._tapes.redactor(outgoing.secrets)
+        clean_target, clean_headers = redactor.request(outgoing.target, outgoing.headers)
         asked = {"method": request.method, "target": clean_target, "headers": clean_headers}
+
+        def begin(response: dict[str, Any] | None) -> Tape | None:
+            if not outgoing.taped:
+                return None
+            return self._tapes.open(traffic, redactor, asked, response, upstream=outgoing.upstream)
+
         upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
-        sent = [*end_to_end_headers(list(headers), websocket=True), *upgrade]
+        sent = [*end_to_end_headers(list(outgoing.sent), websocket=True), *upgrade]
         self._status.begin(traffic)
         try:
-            response = await self._dialler.request(request.method, target, sent, websocket=True)
+            response = await self._dialler.request(
+                outgoing.upstream, request.method, outgoing.target, sent, websocket=True
+            )
         except UpstreamError as error:
-            tape = self._tapes.open(traffic, redactor, asked, None)
-            return await report_unreachable(error, tape, traffic, self._status)
+            return await report_unreachable(error, begin(None), traffic, self._status)
         received = raw_headers(response)
-        answered = {"status": response.status, "headers": redactor.headers(received)}
-        tape = self._tapes.open(traffic, redactor, asked, answered)
+        tape = begin({"status": response.status, "headers": redactor.headers(received)})
         if response.status != 101:
             return await relay_refusal(request, response, tape, traffic, self._status)
         recorder = None
@@ -97,6 +104,9 @@ class WebSocketRelay:
             await asyncio.wait([client.gone, server.gone])
         finally:
             del self._live[client]
+            for side in (client, server):
+                if not side.gone.done():  # we were stopped, and it has not ended in time
+                    side.transport.abort()
             response.close()
             if recorder is not None:
                 recorder.finish()  # here, in the loop's thread: the tap reports in this one too

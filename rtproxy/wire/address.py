@@ -35,6 +35,15 @@ def split_authority(authority: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def origin_form(target: str) -> str:
+    """A request's target without scheme and host, which only a proxy is sent (RFC 9112 §3.2)."""
+    if target.startswith("/") or target == "*":
+        return target
+    rest = target.partition("://")[2]
+    at = next((at for at, sign in enumerate(rest) if sign in "/?"), len(rest))
+    return rest[at:] if rest[at:].startswith("/") else f"/{rest[at:]}"
+
+
 def is_addressed_to(listening: str, host: str) -> bool:
     """Whether a request with this Host header is meant for a server that listens there.
 

@@ -21,7 +21,7 @@ def is_covered(host: str, port: int, no_proxy: str) -> bool:
 
 
 def without(no_proxy: str, patterns: Iterable[str]) -> str:
-    """The list without what could keep hosts that match a pattern (`*.example.com`) from a proxy."""
+    """The list without what keeps hosts that match a pattern (`*.example.com`) from a proxy."""
     wanted = [pattern.lower() for pattern in patterns]
     return ",".join(
         entry
