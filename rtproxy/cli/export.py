@@ -6,6 +6,8 @@ from rtproxy.cli.lazy import LazyGroup
 
 KINDS: dict[str, str] = {
     "transcript": "Who said what, and when: text, subtitles, Markdown or JSON.",
+    "jsonl": "Every record, one a line; rtproxy import makes the tape again.",
+    "har": "Tapes as an HTTP Archive, for the developer tools of browsers.",
     "trace": "The timeline, for Perfetto and chrome://tracing.",
     "otlp": "Spans, for OpenTelemetry.",
     "parquet": "A table of events, of one tape or many, for DuckDB, pandas or Spark.",

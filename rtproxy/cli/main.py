@@ -17,6 +17,7 @@ COMMANDS = {
     "drive": "Play a tape to a live server, in the client's part.",
     "inspect": "Show what is on a tape.",
     "export": "Write a tape as a transcript, audio, a trace, or for another tool.",
+    "import": "Make a tape of what another tool has recorded.",
     "tape": "List, check, repair and dump tapes.",
     "simulate": "Run an offline Realtime server.",
     "demo": "Record a simulated call and look at it; needs no key and no network.",

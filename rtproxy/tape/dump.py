@@ -29,7 +29,7 @@ FLAG_NAMES = {REDACTED: "redacted", NOT_FORWARDED: "not_forwarded", INJECTED: "i
 _MAX_DEPTH = 100
 
 # Controls, and the marks that turn the direction of text: none of them belongs on a terminal.
-_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def as_json(record: Record) -> dict[str, Any]:
@@ -84,4 +84,4 @@ def _key(key: Any) -> str:
 
 def json_line(value: Mapping[str, Any]) -> str:
     """JSON in one line, with every character escaped that a terminal might obey."""
-    return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value).decode())
+    return UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value).decode())

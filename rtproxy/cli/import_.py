@@ -1,0 +1,75 @@
+"""`rtproxy import`: a tape of what another tool has recorded."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rtproxy.cli.record import Pattern
+
+if TYPE_CHECKING:
+    from rtproxy.convert.importing import Imported
+
+DEFAULT_FOLDER = Path("recordings")
+
+
+@click.command(
+    name="import",
+    epilog="""\b
+  rtproxy import devtools.har                     # a HAR, as Chrome and others save it
+  rtproxy import flows -o recordings              # what mitmdump -w flows has recorded
+  rtproxy import session.jsonl -o session.rtape   # lines of {direction, at?, data}
+  rtproxy import call/                            # a folder of WAV files and a transcript
+  mitmdump -nr flows -w - '~websocket' | rtproxy import -
+""",
+)
+@click.argument(
+    "files", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "-o",
+    "--out",
+    metavar="TAPE|DIR",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    help="The tape to write (NAME.rtape), or a folder for tapes.",
+)
+@click.option(
+    "--redact",
+    type=Pattern(),
+    multiple=True,
+    help="Also remove what matches. May be repeated. Credentials are always removed.",
+)
+@click.pass_context
+def import_(
+    ctx: click.Context, files: tuple[Path, ...], out: Path, redact: tuple[re.Pattern[str], ...]
+) -> None:
+    """Make a tape of each session in FILE, which another tool has recorded.
+
+    The format is told by the content. The tapes' names are printed. What the file does not tell,
+    such as pings, is marked on the tape; what could not be read is named on stderr, and the exit
+    code is then 1.
+    """
+    from rtproxy.cli.tapes.output import say
+    from rtproxy.convert.importing import Place, import_file
+
+    place = Place(out)
+    lost = 0
+    for path in files:
+        found = import_file(path, place, redact)
+        lost += found.lost
+        for tape in found.tapes:
+            click.echo(str(tape))
+        for sentence in _about(path, found):
+            say(sentence)
+    if lost:
+        ctx.exit(1)
+
+
+def _about(path: Path, found: "Imported") -> list[str]:
+    """What there is to say about an import."""
+    said = [f"{path}: left out {note}." for note in found.notes]
+    said += [f"{tape} is not sealed: {path} does not say how it ends." for tape in found.unsealed]
+    return said

@@ -1,0 +1,215 @@
+"""Makes tapes of what other tools have recorded: opens the file, finds its format, writes.
+
+    file ── detect ──→ sources ── redact ──→ a tape each
+
+Nothing is read into memory but a message at a time. A tape appears under its name at once, is live
+while it is written, and is removed again when it cannot be finished.
+"""
+
+import contextlib
+import mmap
+import os
+import re
+import stat
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from rtproxy.convert import flow_source, har_source, jsonl_source
+from rtproxy.convert.detection import detect, is_compressed
+from rtproxy.convert.imported_tape import ImportedTape
+from rtproxy.convert.source import LeftOut, Source
+from rtproxy.errors import ConvertError
+from rtproxy.tape.library import Library
+
+SUFFIX = ".rtape"
+MAX_SPOOLED = 1 << 33
+"""What comes through a pipe, or out of a compressed file, may have this many bytes."""
+MAX_NOTES = 20
+"""Things left out that are told one by one."""
+
+_PIECE = 1 << 18
+_READERS = {
+    "har": har_source.sources,
+    "mitmproxy": flow_source.sources,
+    "jsonl": jsonl_source.sources,
+}
+
+
+@dataclass(slots=True)
+class Imported:
+    """What became of a file: its tapes, and what is on none."""
+
+    tapes: list[Path] = field(default_factory=list)
+    unsealed: list[Path] = field(default_factory=list)
+    """Tapes of recordings that broke off, as the file says."""
+    events: int = 0
+    lost: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def leave_out(self, left: LeftOut) -> None:
+        self.lost += left.lost
+        if len(self.notes) < MAX_NOTES:
+            self.notes.append(left.what)
+
+
+@dataclass(slots=True)
+class Place:
+    """Where tapes go: into a folder under names of their own, or the only one to a file."""
+
+    out: Path
+    taken: bool = False
+
+    @property
+    def is_folder(self) -> bool:
+        return self.out.is_dir() or self.out.suffix != SUFFIX
+
+    def next(self, started_ns: object, id_: str) -> Path | None:
+        """Where the next tape goes; None where there is no place for another."""
+        if not self.is_folder:
+            path = None if self.taken else self.out
+            self.taken = True
+            return path
+        known = isinstance(started_ns, int) and 0 < started_ns < 1 << 63
+        started = started_ns if known and isinstance(started_ns, int) else time.time_ns()
+        return Library(self.out).new_path(started, id_)
+
+
+def import_file(path: Path, place: Place, redact: Sequence[re.Pattern[str]] = ()) -> Imported:
+    """Make tapes of all recordings in a file; `-` is standard input.
+
+    Raises ConvertError where there is none, TapeWriteError where a tape cannot be written. What
+    has been written by then stays.
+    """
+    found = Imported()
+    with _opened(path) as data:
+        try:
+            format_, data = detect(data)
+        except ValueError as error:
+            raise ConvertError(f"{path} {error}.") from None
+        try:
+            for source in _READERS[format_](data):
+                if isinstance(source, LeftOut):
+                    found.leave_out(source)
+                else:
+                    write(source, place, found, redact)
+        except ValueError as error:
+            if not found.tapes:
+                raise ConvertError(f"{path} cannot be imported: {error}.") from None
+            found.leave_out(LeftOut(str(error)))
+    if not found.tapes:
+        why = f": {found.notes[0]}" if found.notes else ""
+        raise ConvertError(f"There is no recording in {path} that can be imported{why}.")
+    return found
+
+
+def write(
+    source: Source, place: Place, found: Imported, redact: Sequence[re.Pattern[str]] = ()
+) -> None:
+    """Make the tape of one recording."""
+    tape = ImportedTape(source, redact)
+    path = place.next(tape.started_ns, tape.id)
+    if path is None:
+        found.leave_out(LeftOut(f"a further recording; give a folder with -o, beside {place.out}"))
+        return
+    tape.open(path)
+    try:
+        for part in source.parts:
+            if (left := tape.take(part)) is not None:
+                found.leave_out(left)
+        tape.close()
+    except BaseException:
+        tape.drop()
+        raise
+    if tape.is_empty and "request" not in source.fields and source.complete:
+        tape.drop()
+        place.taken = False
+        return
+    found.tapes.append(path)
+    found.events += tape.events
+    if tape.unsealed:
+        found.unsealed.append(path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[memoryview]:
+    """A file's bytes, mapped; what comes through a pipe or is compressed is spooled first.
+
+    Raises ConvertError where it cannot be read.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(_open(path))
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                file = _spooled(stack, path, file.read)
+            view = _mapped(stack, file)
+            if is_compressed(view):
+                view = _mapped(stack, _spooled(stack, path, _decompressed(file)))
+        except OSError as error:
+            raise ConvertError(f"{path} cannot be read: {error.strerror}.") from None
+        except zlib.error:
+            raise ConvertError(f"{path} looks compressed, but it cannot be decompressed.") from None
+        yield view
+
+
+def _open(path: Path) -> IO[bytes]:
+    if str(path) == "-":
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise ConvertError(f"There is no file {path}.") from None
+    except ValueError as error:
+        raise ConvertError(f"{str(path)!r} cannot be read: {error}.") from None
+
+
+def _mapped(stack: contextlib.ExitStack, file: IO[bytes]) -> memoryview:
+    if os.fstat(file.fileno()).st_size == 0:
+        return memoryview(b"")
+    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with contextlib.suppress(OSError):
+        mapped.madvise(mmap.MADV_SEQUENTIAL)
+    view = memoryview(mapped)
+
+    def close() -> None:
+        # A part that somebody still holds keeps the mapping; it goes with the last of them.
+        with contextlib.suppress(BufferError):
+            view.release()
+            mapped.close()
+
+    stack.callback(close)
+    return view
+
+
+def _spooled(stack: contextlib.ExitStack, path: Path, read: Callable[[int], bytes]) -> IO[bytes]:
+    """All that `read` gives, in a file without a name."""
+    spool = stack.enter_context(tempfile.TemporaryFile(prefix="rtproxy-"))  # noqa: SIM115
+    while piece := read(_PIECE):
+        spool.write(piece)
+        if spool.tell() > MAX_SPOOLED:
+            raise ConvertError(f"{path} holds more than {MAX_SPOOLED >> 30} GiB.")
+    spool.flush()
+    return spool
+
+
+def _decompressed(file: IO[bytes]) -> Callable[[int], bytes]:
+    """Reads a gzip or zlib file, as far as it goes. What it returns raises zlib.error."""
+    file.seek(0)
+    decompressor = zlib.decompressobj(32 + zlib.MAX_WBITS)
+
+    def read(size: int) -> bytes:
+        while not decompressor.eof:
+            raw = decompressor.unconsumed_tail or file.read(size)
+            if not raw:
+                break
+            if piece := decompressor.decompress(raw, size):
+                return piece
+        return b""
+
+    return read

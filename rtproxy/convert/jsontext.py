@@ -1,0 +1,171 @@
+"""JSON as it stands in a file: steps from value to value and builds only what is asked for.
+
+A recording of an hour is one JSON document of hundreds of megabytes. A cursor walks through it in
+constant memory, and gives each value as its bytes:
+
+    cursor = Cursor(data)
+    for key in cursor.members():
+        if key == "entries":
+            for _ in cursor.elements():
+                entry = cursor.take()
+
+What is not taken is stepped over. Where the text is cut off, all that stands before is given first.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+MAX_TEXT = 1 << 29
+"""A string longer than this, in bytes, is not built: no message on a tape is half as long."""
+MAX_VALUE = 1 << 24
+"""The same for objects and arrays, which take up to twenty times the memory of their text."""
+MAX_KEY = 1 << 16
+"""A key's first bytes; nobody asks for a longer one."""
+MAX_DEPTH = 1 << 10
+"""Brackets open at once; what is nested deeper is no JSON that anything could read."""
+
+_BLANK = re.compile(rb"[ \t\r\n]*+")
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)', re.DOTALL)
+_SCALAR = re.compile(rb"[-+.0-9A-Za-z]++")
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|([{\[])|[}\]]', re.DOTALL)
+
+CUT_OFF = "it ends in the middle"
+_OPENING = {ord("{"): ord("}"), ord("["): ord("]")}
+_COLON, _COMMA, _QUOTE = b':,"'
+
+
+class Cursor:
+    """A place in JSON text, before a value. Every method raises ValueError where there is none."""
+
+    __slots__ = ("at", "data")
+
+    def __init__(self, data: bytes | memoryview, at: int = 0) -> None:
+        self.data = data
+        self.at = at
+
+    def peek(self) -> int:
+        """The first byte of the value, or what else stands here; -1 at the text's end."""
+        found = _BLANK.match(self.data, self.at)
+        assert found is not None
+        self.at = found.end()
+        return self.data[self.at] if self.at < len(self.data) else -1
+
+    def skip(self) -> None:
+        """Step over the value."""
+        first = self.peek()
+        if first in _OPENING:
+            self._skip_nested()
+            return
+        found = (_STRING if first == _QUOTE else _SCALAR).match(self.data, self.at)
+        if found is None:
+            raise self.wrong()
+        if first == _QUOTE and not found[1]:
+            self.at = len(self.data)
+            raise ValueError(CUT_OFF)
+        self.at = found.end()
+
+    def take(self) -> memoryview | bytes:
+        """The value's bytes; steps over it."""
+        self.peek()
+        start = self.at
+        self.skip()
+        return self.data[start : self.at]
+
+    def value(self) -> Any:
+        """The value, built; steps over it."""
+        return parse(self.take())
+
+    def members(self) -> Iterator[str]:
+        """Each key of an object, with the cursor before its value; it is stepped over if need be.
+
+        A value that is no object is stepped over and has none. Whoever breaks off loses the place.
+        """
+        if self.peek() != ord("{"):
+            return self.skip()
+        self.at += 1
+        while self._next(ord("}")):
+            if self.peek() != _QUOTE:
+                raise self.wrong()
+            raw = self.take()
+            if self.peek() != _COLON:
+                raise self.wrong()
+            self.at += 1
+            yield from self._stop(str(parse(raw)) if len(raw) <= MAX_KEY else "")
+
+    def elements(self) -> Iterator[int]:
+        """The number of each element of an array, with the cursor before it; else as `members`."""
+        if self.peek() != ord("["):
+            return self.skip()
+        self.at += 1
+        number = 0
+        while self._next(ord("]")):
+            yield from self._stop(number)
+            number += 1
+
+    def wrong(self) -> ValueError:
+        """What is the matter with what stands here."""
+        if self.at >= len(self.data):
+            return ValueError(CUT_OFF)
+        return ValueError(f"it is no JSON at byte {self.at:,}")
+
+    def _stop(self, what: Any) -> Iterator[Any]:
+        """Let the consumer look at the value; step over it where that was not done."""
+        self.peek()
+        start = self.at
+        yield what
+        if self.at == start:
+            self.skip()
+
+    def _next(self, closing: int) -> bool:
+        """Step to the next element; False behind the last one, with the bracket stepped over."""
+        first = self.peek()
+        if first == _COMMA:
+            self.at += 1
+            first = self.peek()
+        if first == closing:
+            self.at += 1
+            return False
+        if first < 0:
+            raise self.wrong()
+        return True
+
+    def _skip_nested(self) -> None:
+        start, depth = self.at, 0
+        for token in _TOKEN.finditer(self.data, self.at):
+            if token[2]:
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise ValueError(f"it is nested too deep at byte {start:,}")
+            elif token[1] is None:
+                depth -= 1
+                if depth == 0:
+                    self.at = token.end()
+                    return
+            elif not token[1]:
+                break
+        self.at = len(self.data)
+        raise ValueError(CUT_OFF)
+
+
+def parse(raw: bytes | memoryview) -> Any:
+    """The value that a JSON text says. Raises ValueError, also for one that is too large."""
+    if len(raw) > (MAX_TEXT if raw[:1] == b'"' else MAX_VALUE):
+        raise ValueError(f"a value of {len(raw):,} bytes is too large")
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        # orjson refuses lone surrogates, which JavaScript writes, and numbers beyond a double.
+        try:
+            return json.loads(bytes(raw), parse_constant=_refuse)
+        except UnicodeDecodeError:
+            raise ValueError("it is not UTF-8") from None
+        except (ValueError, RecursionError):
+            raise ValueError("it is no JSON") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
