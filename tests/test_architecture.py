@@ -28,6 +28,8 @@ TOP = {"cli", "pytest_plugin", "serve", "__main__", "__init__"}
 SHELLS = {
     "__init__",
     "__main__",
+    "convert.imported_tape",
+    "convert.importing",
     "convert.otlp_sender",
     "convert.output",
     "convert.parquet",
@@ -50,6 +52,8 @@ SHELLS = {
     "simulate.library",
     "simulate.server",
     "tape.library",
+    "tape.packing",
+    "tape.placing",
     "tape.reader",
     "tape.repair",
     "tape.tail",
