@@ -1,23 +1,20 @@
 """`rtproxy inspect`: what happened in a call, and what is on a tape."""
 
-import io
-import os
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from rtproxy.inspect.filter import Predicate
-    from rtproxy.inspect.overview import Overview
+    from rtproxy.inspect.following import Following
+    from rtproxy.inspect.printing import Wanted
     from rtproxy.realtime.finding import Severity
+    from rtproxy.realtime.session import Session
     from rtproxy.tape.reader import Tape
 
 SHOWN_DAMAGE = 10
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as of any program that it ends."""
 
 
 @click.command(
@@ -29,20 +26,24 @@ A filter is made of terms. Between blanks all must hold; between commas or | any
   client  server  >  <                who sent it
   t>2.5  t<800ms  2s..5s  1m30s..     when, from the start of the tape
   #120  #100..200  seq>100            which, by number
+  turn:2  turn:2..4  turn>2           in or about which turn
   "some words"  text:word             text in it, in any case; audio is left out
 \b
   rtproxy inspect call.rtape --filter 'server error,response.done'
   rtproxy inspect call.rtape --filter '!*.delta,*.append t>10s'
+  rtproxy inspect call.rtape --filter 'turn:2 !*.delta,*.append'
   rtproxy inspect call.rtape --ndjson | jq -r 'select(.type == "error") | .event.error'
+  rtproxy inspect recordings/ --follow
 """
 )
 @click.argument("tape", type=click.Path(path_type=Path))
 @click.option("--events", is_flag=True, help="List the events.")
 @click.option("--no-fold", is_flag=True, help="List each delta and append on a line of its own.")
 @click.option("--filter", "expression", metavar="EXPR", help="List only these events; see below.")
-@click.option("--turn", type=click.IntRange(1), metavar="N", help="Show the Nth turn alone.")
+@click.option("--turn", type=click.IntRange(1), metavar="N", help="Show only the Nth turn.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with the listing.")
 @click.option("--ndjson", "as_ndjson", is_flag=True, help="Print each event as a line of JSON.")
+@click.option("--follow", is_flag=True, help="Go on while the tape is being recorded.")
 @click.option(
     "--fail-on",
     type=click.Choice(["info", "warning", "error"]),
@@ -58,6 +59,7 @@ def inspect(
     turn: int | None,
     as_json: bool,
     as_ndjson: bool,
+    follow: bool,
     fail_on: "Severity | None",
     only_ascii: bool,
     no_pager: bool,
@@ -69,156 +71,126 @@ def inspect(
     tape with --events, --filter or --no-fold: runs of deltas are folded into one line. On a
     terminal what is long goes through your PAGER; elsewhere it is plain text.
 
-    Exits with 1 when the tape is damaged (what is sound is shown, and what is missing is said), or
-    with --fail-on when there is such a finding.
+    With --follow it goes on while the tape is being recorded, until it is sealed; on a terminal the
+    view is drawn again as the call goes on. Of a folder it takes the session that is being recorded
+    there, or waits for the next one. Ctrl-C ends it with 130.
+
+    Exits with 1 when the tape is damaged (what is sound is shown, and what is missing is said),
+    when it breaks off while it is followed, or with --fail-on when there is such a finding.
     """
     from rtproxy.inspect.filter import parse_filter
-    from rtproxy.tape.reader import open_tape
+    from rtproxy.inspect.printing import Wanted
 
     listed = events or no_fold or expression is not None
     if as_json and as_ndjson:
         raise click.UsageError("Choose one of --json and --ndjson.")
-    if turn is not None and (listed or as_json or as_ndjson):
-        raise click.UsageError("--turn is for the view of the call, not for its events or JSON.")
-    keep = None if expression is None else parse_filter(expression)
-    with open_tape(tape) as opened:
-        if as_ndjson:
-            _print_ndjson(opened, keep)
-        elif as_json:
-            _print_json(opened, keep, fold=not no_fold)
-        elif listed:
-            _print_table(opened, keep, not no_fold, not no_pager, only_ascii)
-        else:
-            _print_view(opened, turn, not no_pager, only_ascii)
-        _tell_state(opened)
-        failed = bool(opened.damage)
-        if fail_on is not None:
-            failed = _tell_findings(opened, fail_on) or failed
-    if failed:
-        raise SystemExit(1)
+    if expression is not None:
+        parse_filter(expression, lambda _: ())  # what is wrong with it is said first
+    wanted = Wanted(
+        "ndjson" if as_ndjson else "json" if as_json else "table" if listed else "view",
+        expression,
+        turn,
+        fold=not no_fold,
+        pager=not no_pager,
+        ascii=only_ascii,
+        judged=fail_on is not None,
+    )
+    code = (_follow if follow else _print)(tape, wanted, fail_on)
+    if code:
+        raise SystemExit(code)
 
 
-def _print_ndjson(tape: "Tape", keep: "Predicate | None") -> None:
-    from rtproxy.inspect.document import ndjson
-    from rtproxy.inspect.overview import records
+def _print(path: Path, wanted: "Wanted", fail_on: "Severity | None") -> int:
+    """Print a tape as it is; return the exit code."""
+    from rtproxy.inspect.printing import Printer
+    from rtproxy.tape.reader import open_tape
 
-    _write(ndjson(records(tape), keep))
-
-
-def _print_json(tape: "Tape", keep: "Predicate | None", fold: bool) -> None:
-    from rtproxy.inspect.document import document, told
-    from rtproxy.inspect.listing import Listing
-    from rtproxy.inspect.overview import records, survey
-    from rtproxy.realtime.session import Session
-
-    session = Session()
-    session.take(tape.header)
-    overview = survey(tape, str(tape.path))
-
-    def make() -> "Overview":
-        damage = list(tape.damage)
-        return replace(overview, damage=damage, state="damaged" if damage else tape.state)
-
-    rows = Listing(keep, fold).rows(told(records(tape), session))
-    _write(document(make, rows, session))
+    with open_tape(path) as tape:
+        printer = Printer(tape, wanted)
+        printer.show()
+        _tell_state(tape)
+        return _judge(tape, printer.session, fail_on)
 
 
-def _print_table(
-    tape: "Tape", keep: "Predicate | None", fold: bool, pager: bool, only_ascii: bool
-) -> None:
-    from rich.console import Console
+def _follow(path: Path, wanted: "Wanted", fail_on: "Severity | None") -> int:
+    """Print a tape, or the newest of a folder, as it comes; return the exit code."""
+    from rtproxy.inspect.following import Following, Interrupt, is_unread, newest
+    from rtproxy.inspect.printing import Printer
+    from rtproxy.tape.reader import open_tape
 
-    from rtproxy.inspect.listing import Listing
-    from rtproxy.inspect.overview import records, survey
-    from rtproxy.inspect.terminal import Terminal
-
-    rows = Listing(keep, fold).rows(records(tape))
-    with _until_unread():
-        terminal = Terminal(Console(), ascii=only_ascii)
-        terminal.show(survey(tape, str(tape.path)), rows, fold, pager)
-
-
-def _print_view(tape: "Tape", turn: int | None, pager: bool, only_ascii: bool) -> None:
-    from rich.console import Console
-
-    from rtproxy.inspect.listing import Listing
-    from rtproxy.inspect.overview import READ_AT_ONCE, records, survey
-    from rtproxy.inspect.screen import Screen
-    from rtproxy.inspect.terminal import Terminal
-    from rtproxy.inspect.timeline import Moments
-    from rtproxy.inspect.view import View
-    from rtproxy.realtime.session import Session
-
-    overview, moments = survey(tape, str(tape.path)), Moments()
-    # Levels take time, which a long tape has none to spare of before it is shown.
-    session = Session(levels=tape.size <= READ_AT_ONCE)
-    session.take(tape.header)
-    for record in moments.note(tape):
-        session.take(record)
-    overview = replace(overview, damage=list(tape.damage))
-    if tape.damage:
-        overview = replace(overview, state="damaged")
-    chosen = session.turns.number(turn)
-    if turn is not None and chosen is None:
-        raise click.UsageError(f"There is no turn {turn}: the tape has {len(session.turns)}.")
-    with _until_unread():
-        screen = Screen(Console(), only_ascii)
-        view = View(screen, overview, session, moments, turn=chosen)
-        if session.turns.all:
-            screen.show(view.lines(), pager)
-        else:
-            rows = Listing().rows(records(tape))
-            terminal = Terminal(Console(), ascii=only_ascii)
-            terminal.show(overview, rows, True, pager, view.without_turns())
+    with Interrupt() as interrupt:
+        found = newest(path, interrupt, _say) if path.is_dir() else path
+        if found is None:
+            return INTERRUPTED
+        with open_tape(found) as tape:
+            following = Following(tape, interrupt, is_unread)
+            printer = Printer(tape, wanted, following)
+            printer.show()
+            _tell_end(tape, following)
+            code = _judge(tape, printer.session, fail_on)
+            if following.state == "live":
+                return INTERRUPTED
+            return 1 if following.broke_off else code
 
 
-def _tell_findings(tape: "Tape", severity: "Severity") -> bool:
-    """Say on stderr how many findings are that severe; False for none."""
-    from rtproxy.realtime.session import Session
+def _judge(tape: "Tape", session: "Session | None", fail_on: "Severity | None") -> int:
+    """1 if the tape is damaged, or there are findings that are that severe, which is said."""
+    code = 1 if tape.damage else 0
+    if fail_on is None or session is None:
+        return code
+    found = [finding for finding in session.findings if finding.is_at_least(fail_on)]
+    if not found:
+        return code
+    codes = ", ".join(dict.fromkeys(finding.code for finding in found))
+    _say(f"Findings of severity {fail_on} or higher: {len(found)} ({codes}).")
+    return 1
 
-    found = [f for f in Session.from_tape(tape).findings if f.is_at_least(severity)]
-    if found:
-        codes = ", ".join(dict.fromkeys(f.code for f in found))
-        click.echo(f"Findings of severity {severity} or higher: {len(found)} ({codes}).", err=True)
-    return bool(found)
+
+def _tell_end(tape: "Tape", following: "Following") -> None:
+    """Say on stderr how following a tape has ended, unless it was sealed in order."""
+    from rtproxy.tape.escape import visible
+
+    name, so_far = visible(str(tape.path)), _so_far(following)
+    if following.state == "live":
+        _say(f"{name} is still being recorded; it was followed {so_far}.")
+    elif following.broke_off:
+        _say(
+            f"{name} broke off {so_far}: whatever recorded it has ended without sealing it; "
+            "`rtproxy tape repair` makes a sealed tape of it."
+        )
+        _tell_damage(tape)
+    else:
+        _tell_state(tape)
+
+
+def _so_far(following: "Following") -> str:
+    summary = following.summary
+    records = "1 record" if summary.records == 1 else f"{summary.records:,} records"
+    return f"up to {summary.duration_ns / 1e9:.3f} s, {records}"
 
 
 def _tell_state(tape: "Tape") -> None:
     """Say on stderr what a reader of the listing may not notice."""
+    from rtproxy.tape.escape import visible
+
+    if tape.state == "crashed":
+        _say(
+            f"{visible(str(tape.path))} is not sealed, its recording broke off; "
+            f"`rtproxy tape repair` makes a sealed tape of it."
+        )
+    _tell_damage(tape)
+
+
+def _tell_damage(tape: "Tape") -> None:
     from rtproxy.inspect.overview import damage_line
     from rtproxy.tape.escape import visible
 
     name = visible(str(tape.path))
-    if tape.state == "crashed":
-        click.echo(
-            f"{name} is not sealed, its recording broke off; "
-            f"`rtproxy tape repair` makes a sealed tape of it.",
-            err=True,
-        )
     for lost in tape.damage[:SHOWN_DAMAGE]:
-        click.echo(f"{name} is damaged: {visible(damage_line(lost))}", err=True)
+        _say(f"{name} is damaged: {visible(damage_line(lost))}")
     if len(tape.damage) > SHOWN_DAMAGE:
-        click.echo(f"… and in {len(tape.damage) - SHOWN_DAMAGE} more places.", err=True)
+        _say(f"… and in {len(tape.damage) - SHOWN_DAMAGE} more places.")
 
 
-def _write(pieces: Iterable[bytes]) -> None:
-    with _until_unread():
-        stdout = sys.stdout.buffer
-        for piece in pieces:
-            stdout.write(piece)
-        stdout.flush()
-
-
-@contextmanager
-def _until_unread() -> Iterator[None]:
-    """Print while somebody reads; when `head` or a pager has seen enough, end quietly."""
-    stdout: object = sys.stdout
-    if isinstance(stdout, io.TextIOWrapper):
-        stdout.reconfigure(errors="backslashreplace")  # for terminals that are not UTF-8
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # What is still in Python's buffer must go somewhere when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)

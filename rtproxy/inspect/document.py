@@ -5,21 +5,25 @@ Both are made piece by piece, so that a tape of any length takes no more memory 
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from rtproxy.inspect.entry import Entry, entry_of
 from rtproxy.inspect.filter import Predicate
-from rtproxy.inspect.listing import Missing, Row, milliseconds
+from rtproxy.inspect.listing import Lull, Missing, Row, milliseconds
 from rtproxy.inspect.overview import Overview
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import Control, Event, Record
 
 SCHEMA = "rtproxy.inspect/1"
 
+T = TypeVar("T", bound=Record | Missing | Lull)
 
-def ndjson(records: Iterable[Record | Missing], keep: Predicate | None = None) -> Iterator[bytes]:
+
+def ndjson(
+    records: Iterable[Record | Missing | Lull], keep: Predicate | None = None
+) -> Iterator[bytes]:
     """One line for each event and each thing on the connection; places of damage are left out."""
     for record in records:
         if isinstance(record, Event | Control):
@@ -41,7 +45,7 @@ def line(entry: Entry) -> bytes:
                 "t_ms": milliseconds(entry.t_ns),
                 "direction": "server" if entry.from_server else "client",
                 "type": well_formed(entry.type),
-                "event": _body(entry),
+                "event": body(entry),
             },
             default=_bytes,
         )
@@ -49,7 +53,8 @@ def line(entry: Entry) -> bytes:
     )
 
 
-def _body(entry: Entry) -> Any:
+def body(entry: Entry) -> Any:
+    """What an entry holds, as JSON can: the value of "event"."""
     record = entry.record
     if isinstance(record, Control):
         return _plain(record.data)
@@ -61,20 +66,21 @@ def _body(entry: Entry) -> Any:
     return orjson.Fragment(record.payload.replace("\n", " ").replace("\r", " "))
 
 
-def told(records: Iterable[Record | Missing], session: Session) -> Iterator[Record | Missing]:
-    """The records as they come, of which `session` is told too."""
+def told(records: Iterable[T], session: Session) -> Iterator[T]:
+    """The records as they come, of which `session` is told first."""
     for record in records:
-        if not isinstance(record, Missing):
+        if not isinstance(record, Missing | Lull):
             session.take(record)
         yield record
 
 
 def document(
-    make: Callable[[], Overview], rows: Iterable[Row], session: Session
+    make: Callable[[], Overview], rows: Iterable[Row], session: Session, turn: int | None = None
 ) -> Iterator[bytes]:
     """The document of `--json`: schema, events, session, turns, metrics, findings, tape.
 
-    `make` is called, and `session` asked, when the rows are through: only then is all known.
+    `make` is called, and `session` asked, when the rows are through: only then is all known. With
+    `turn` the turns and the findings are those of that turn alone.
     """
     yield b'{"schema":' + orjson.dumps(SCHEMA) + b',"events":['
     separator = b"\n"
@@ -86,6 +92,9 @@ def document(
     for key, value in overview.session().items():
         if parts["session"][key] is None:
             parts["session"][key] = value  # the seal may know what is lost to damage
+    if turn is not None:
+        parts["turns"] = [part for part in parts["turns"] if part["n"] == turn]
+        parts["findings"] = [part for part in parts["findings"] if part["turn"] == turn]
     parts["tape"] = overview.to_map()
     yield b"\n]"
     for key, part in parts.items():

@@ -3,14 +3,17 @@
     expression  = group { group }                      all of them hold
     group       = [ "!" | "not" ] term { or term }     any of them holds
     or          = "," | "|"
-    term        = "(" expression ")" | direction | time | seq | text | name
+    term        = "(" expression ")" | direction | time | seq | turn | text | name
 
 `or` binds closer than the blank between groups: `client error,response.*` is what the client sent
 that is an error or a response event. `!` is about its whole group.
+
+Which turns a record belongs to is no matter of the record alone: who reads a filter with `turn:`
+gives a function that knows, such as a `TurnIndex`.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fnmatch import translate
 from operator import eq, ge, gt, le, lt
@@ -36,6 +39,8 @@ class Subject(Protocol):
 
 
 Predicate = Callable[[Subject], bool]
+TurnsOf = Callable[[Subject], Collection[int]]
+"""Numbers of the turns that a record belongs to."""
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -51,6 +56,7 @@ _AMOUNT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h)?")
 _RANGE = re.compile(r"(?P<low>[\d.]*[a-z\d]*?)\.\.(?P<high>.*)")
 _UNIT_NS = {"ms": 1e6, "s": 1e9, "": 1e9, "m": 60e9, "h": 3600e9}
 _OPERATORS = {">": gt, "<": lt, ">=": ge, "<=": le, "=": eq}
+_TURN = "turn:"
 _CLIENT = {"client", ">", "→"}
 _SERVER = {"server", "<", "←"}
 _KNOWN_TYPES = 4096
@@ -58,6 +64,7 @@ MAX_TOKENS = 200
 
 _TIME_LOOKS = "a time looks like 2.5, 2.5s, 800ms or 1m30s"
 _SEQ_LOOKS = "a number of a record is a whole number"
+_TURN_LOOKS = "turns look like turn:2, turn:2..4, turn:2.. or turn>2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +74,28 @@ class _Token:
     match: re.Match[str]
 
 
-def parse_filter(expression: str) -> Predicate:
+def parse_filter(expression: str, turns: TurnsOf | None = None) -> Predicate:
     """What `expression` asks for, as a function of a record.
 
-    Raises FilterError, one sentence that names the word that cannot be read.
+    `turns` answers for `turn:` terms. Raises FilterError, one sentence that names the word that
+    cannot be read, or that asks for turns where nobody knows of any.
     """
     tokens = _tokens(expression)
     if not tokens:
         raise FilterError("The filter is empty; leave it out to see everything.")
-    predicate, end = _expression(tokens, 0)
+    predicate, end = _Parser(tokens, turns).expression(0)
     if end < len(tokens):
         raise _unreadable(tokens[end].text, "there is no ( that it closes")
     return predicate
+
+
+def names_turns(expression: str) -> bool:
+    """Whether a filter asks for turns. Raises FilterError where its words cannot be told apart."""
+    return any(
+        (token.kind == "word" and token.text.startswith(_TURN))
+        or (token.kind == "compare" and token.match["what"] == "turn")
+        for token in _tokens(expression)
+    )  # fmt: skip
 
 
 def _tokens(expression: str) -> list[_Token]:
@@ -103,75 +120,105 @@ def _tokens(expression: str) -> list[_Token]:
     return tokens
 
 
-def _is_mark(tokens: list[_Token], at: int, marks: str) -> bool:
-    return at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text in marks
+class _Parser:
+    """Reads tokens from a place on; each method returns a predicate and the place after it."""
 
+    def __init__(self, tokens: list[_Token], turns: TurnsOf | None) -> None:
+        self._tokens = tokens
+        self._turns = turns
 
-def _expression(tokens: list[_Token], at: int) -> tuple[Predicate, int]:
-    """Groups up to a ) or the end; all of them must hold."""
-    groups: list[Predicate] = []
-    while at < len(tokens) and not _is_mark(tokens, at, ")"):
-        group, at = _group(tokens, at)
-        groups.append(group)
-    if not groups:
-        raise _unreadable(tokens[at - 1].text, "nothing follows it")
-    if len(groups) == 1:
-        return groups[0], at
-    return lambda subject: all(holds(subject) for holds in groups), at
+    def _is_mark(self, at: int, marks: str) -> bool:
+        tokens = self._tokens
+        return at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text in marks
 
+    def expression(self, at: int) -> tuple[Predicate, int]:
+        """Groups up to a ) or the end; all of them must hold."""
+        groups: list[Predicate] = []
+        while at < len(self._tokens) and not self._is_mark(at, ")"):
+            group, at = self._group(at)
+            groups.append(group)
+        if not groups:
+            raise _unreadable(self._tokens[at - 1].text, "nothing follows it")
+        if len(groups) == 1:
+            return groups[0], at
+        return lambda subject: all(holds(subject) for holds in groups), at
 
-def _group(tokens: list[_Token], at: int) -> tuple[Predicate, int]:
-    """Terms joined by or, perhaps turned around."""
-    negated = False
-    while _is_mark(tokens, at, "!"):
-        negated, at = not negated, at + 1
-    term, at = _term(tokens, at)
-    terms = [term]
-    while _is_mark(tokens, at, ",|"):
-        term, at = _term(tokens, at + 1)
-        terms.append(term)
-    holds = term if len(terms) == 1 else lambda subject: any(term(subject) for term in terms)
-    return (lambda subject: not holds(subject)) if negated else holds, at
+    def _group(self, at: int) -> tuple[Predicate, int]:
+        """Terms joined by or, perhaps turned around."""
+        negated = False
+        while self._is_mark(at, "!"):
+            negated, at = not negated, at + 1
+        term, at = self._term(at)
+        terms = [term]
+        while self._is_mark(at, ",|"):
+            term, at = self._term(at + 1)
+            terms.append(term)
+        holds = term if len(terms) == 1 else lambda subject: any(term(subject) for term in terms)
+        return (lambda subject: not holds(subject)) if negated else holds, at
 
+    def _term(self, at: int) -> tuple[Predicate, int]:
+        if at >= len(self._tokens):
+            raise _unreadable(self._tokens[-1].text, "nothing follows it")
+        token = self._tokens[at]
+        match token.kind, token.text:
+            case "mark", "(":
+                inner, at = self.expression(at + 1)
+                if not self._is_mark(at, ")"):
+                    raise _unreadable("(", "there is no ) that closes it")
+                return inner, at + 1
+            case "mark", "!":
+                raise _unreadable(
+                    "!", "it stands in front of a whole group, not inside one; use parentheses"
+                )
+            case "mark", _:
+                raise _unreadable(token.text, "something is missing in front of it")
+            case "text", _:
+                return _contains(re.sub(r"\\(.)", r"\1", token.match["words"])), at + 1
+            case "compare", _:
+                return self._comparison(token), at + 1
+        return self._word(token.text), at + 1
 
-def _term(tokens: list[_Token], at: int) -> tuple[Predicate, int]:
-    if at >= len(tokens):
-        raise _unreadable(tokens[-1].text, "nothing follows it")
-    token = tokens[at]
-    match token.kind, token.text:
-        case "mark", "(":
-            inner, at = _expression(tokens, at + 1)
-            if not _is_mark(tokens, at, ")"):
-                raise _unreadable("(", "there is no ) that closes it")
-            return inner, at + 1
-        case "mark", "!":
-            raise _unreadable(
-                "!", "it stands in front of a whole group, not inside one; use parentheses"
-            )
-        case "mark", _:
-            raise _unreadable(token.text, "something is missing in front of it")
-        case "text", _:
-            return _contains(re.sub(r"\\(.)", r"\1", token.match["words"])), at + 1
-        case "compare", _:
-            return _comparison(token), at + 1
-    return _word(token.text), at + 1
+    def _word(self, word: str) -> Predicate:
+        if word in _CLIENT:
+            return lambda subject: not subject.from_server
+        if word in _SERVER:
+            return lambda subject: subject.from_server
+        if word.startswith("text:"):
+            return _contains(word.removeprefix("text:"))
+        if word.startswith("#"):
+            return _seq_range(word)
+        if word.startswith(_TURN):
+            return self._turn_range(word)
+        span = _RANGE.fullmatch(word)
+        if span is not None:
+            return _time_range(word, span["low"], span["high"])
+        if _GLOB.fullmatch(word) is None:
+            raise _unreadable(word, "it is no type, direction, time, number or text; see --help")
+        return _named(word)
 
+    def _comparison(self, token: _Token) -> Predicate:
+        what, value = token.match["what"], token.match["value"]
+        compare = _OPERATORS[token.match["operator"]]
+        if what == "t":
+            t_ns = _time(token.text, value)
+            return lambda subject: bool(compare(subject.t_ns, t_ns))
+        if what == "seq":
+            seq = _whole(token.text, value, _SEQ_LOOKS)
+            return lambda subject: bool(compare(subject.seq, seq))
+        if what == "turn":
+            turn, turns = _whole(token.text, value, _TURN_LOOKS), self._known_turns(token.text)
+            return lambda subject: any(compare(n, turn) for n in turns(subject))
+        raise _unreadable(token.text, "only t (time), seq (number) and turn can be compared")
 
-def _word(word: str) -> Predicate:
-    if word in _CLIENT:
-        return lambda subject: not subject.from_server
-    if word in _SERVER:
-        return lambda subject: subject.from_server
-    if word.startswith("text:"):
-        return _contains(word.removeprefix("text:"))
-    if word.startswith("#"):
-        return _seq_range(word)
-    span = _RANGE.fullmatch(word)
-    if span is not None:
-        return _time_range(word, span["low"], span["high"])
-    if _GLOB.fullmatch(word) is None:
-        raise _unreadable(word, "it is no type, direction, time, number or text; see --help")
-    return _named(word)
+    def _turn_range(self, word: str) -> Predicate:
+        start, end = _whole_range(word, word.removeprefix(_TURN), _TURN_LOOKS)
+        turns = self._known_turns(word)
+        return lambda subject: any(start <= n and (end is None or n <= end) for n in turns(subject))
+
+    def _known_turns(self, word: str) -> TurnsOf:
+        if self._turns is None:
+            raise _unreadable(word, "turns are not known here")
+        return self._turns
 
 
 def _named(pattern: str) -> Predicate:
@@ -203,18 +250,6 @@ def _contains(words: str) -> Predicate:
     return lambda subject: wanted in subject.text().casefold()
 
 
-def _comparison(token: _Token) -> Predicate:
-    what, value = token.match["what"], token.match["value"]
-    compare = _OPERATORS[token.match["operator"]]
-    if what == "t":
-        t_ns = _time(token.text, value)
-        return lambda subject: bool(compare(subject.t_ns, t_ns))
-    if what == "seq":
-        seq = _seq(token.text, value)
-        return lambda subject: bool(compare(subject.seq, seq))
-    raise _unreadable(token.text, "only t (time) and seq (number) can be compared")
-
-
 def _time_range(word: str, low: str, high: str) -> Predicate:
     if not re.search("[a-z]", word):
         raise _unreadable(word, "write 2s..5s for a time or #2..5 for numbers of records")
@@ -224,12 +259,17 @@ def _time_range(word: str, low: str, high: str) -> Predicate:
 
 
 def _seq_range(word: str) -> Predicate:
-    low, dots, high = word[1:].partition("..")
-    if not low and not high:
-        raise _unreadable(word, _SEQ_LOOKS)
-    start = _seq(word, low) if low else 0
-    end = start if not dots else _seq(word, high) if high else None
+    start, end = _whole_range(word, word[1:], _SEQ_LOOKS)
     return lambda subject: start <= subject.seq and (end is None or subject.seq <= end)
+
+
+def _whole_range(word: str, text: str, looks: str) -> tuple[int, int | None]:
+    """First and last of a range of whole numbers such as 5, 2..4, 2.. or ..4."""
+    low, dots, high = text.partition("..")
+    if not low and not high:
+        raise _unreadable(word, looks)
+    start = _whole(word, low, looks) if low else 0
+    return start, start if not dots else _whole(word, high, looks) if high else None
 
 
 def _time(word: str, text: str) -> int:
@@ -241,9 +281,9 @@ def _time(word: str, text: str) -> int:
     return round(sum(float(amount[1]) * _UNIT_NS[amount[2] or ""] for amount in amounts))
 
 
-def _seq(word: str, text: str) -> int:
+def _whole(word: str, text: str, looks: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise _unreadable(word, _SEQ_LOOKS)
+        raise _unreadable(word, looks)
     return int(text)
 
 

@@ -8,12 +8,13 @@ A run ends, and all others with it,
 
 - at any record that is no delta, so that nothing moves across an event that means something;
 - when it pauses for more than a second, so that the pause shows as a gap;
-- after a minute or 5,000 deltas, or when 16 others are under way, so that rows keep coming.
+- after a minute or 5,000 deltas, or when 16 others are under way, so that rows keep coming;
+- on a tape that is still being recorded, when nothing else has come and it is a second old.
 
 Rows come in the order in which they begin.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,8 @@ PAUSE_NS = 1_000_000_000
 SPAN_NS = 60_000_000_000
 MAX_RUN = 5_000
 MAX_OPEN = 16
+HELD_NS = 1_000_000_000
+"""How long a run of a live tape is held back to grow."""
 
 DAMAGE = f"{OWN}damage"
 """Type of the row that stands where records are missing."""
@@ -45,12 +48,20 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Lull:
+    """Nothing more has come on a live tape until `t_ns`, nanoseconds from the tape's start."""
+
+    t_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line of the listing: a record, or a run of `count` deltas.
 
     Times are nanoseconds from the tape's start; `gap_ns` is the time since the previous listed
     record, None for the first. `type` is as on the wire; for a run of two types it is a glob that
-    fits both. `audio_ms` is None where there is no audio. `bytes` counts payload.
+    fits both. `audio_ms` is None where there is no audio. `bytes` counts payload. `seqs` are the
+    records of a run, among which there are others'; empty for a single record.
     """
 
     seq: int
@@ -66,6 +77,7 @@ class Row:
     count: int = 1
     audio_ms: float | None = None
     marks: tuple[str, ...] = ()
+    seqs: Sequence[int] = field(default=(), compare=False, repr=False)
 
     def to_map(self) -> dict[str, Any]:
         """The row as it stands in `--json`; times in milliseconds."""
@@ -102,6 +114,7 @@ class _Run:
     bytes: int = 0
     audio_ms: float = 0.0
     types: dict[str, None] = field(default_factory=dict)
+    seqs: list[int] = field(default_factory=list)
     text: str = ""
 
     def add(self, entry: Entry, event: RealtimeEvent, audio_ms: float) -> None:
@@ -110,6 +123,7 @@ class _Run:
         self.bytes += entry.size
         self.audio_ms += audio_ms
         self.types[entry.type] = None
+        self.seqs.append(entry.seq)
         if len(self.text) <= MAX_QUOTE:
             self.text += event.text
 
@@ -140,6 +154,7 @@ class _Run:
             self.count,
             self.audio_ms or None,
             tuple(first.marks),
+            self.seqs,
         )
 
 
@@ -156,15 +171,28 @@ class Listing:
         self._runs: dict[tuple[object, ...], _Run] = {}
         self._last_ns: int | None = None
 
-    def rows(self, records: Iterable[Record | Missing]) -> Iterator[Row]:
+    def rows(self, records: Iterable[Record | Missing | Lull]) -> Iterator[Row]:
         """Rows for the records, as early as they are known."""
         for record in records:
-            if isinstance(record, Missing):
-                yield from self._close()
-                yield self._missing(record)
-            elif isinstance(record, Event | Control):
-                yield from self._take(entry_of(record))
+            if isinstance(record, Lull):
+                yield from self.settle(record.t_ns)
+            else:
+                yield from self.take(record)
         yield from self._close()
+
+    def take(self, record: Record | Missing) -> Iterator[Row]:
+        """Rows that are complete with the next record."""
+        if isinstance(record, Event | Control):
+            yield from self._take(entry_of(record))
+        elif isinstance(record, Missing):
+            yield from self._close()
+            yield self._missing(record)
+
+    def settle(self, t_ns: int) -> Iterator[Row]:
+        """Nothing has come until `t_ns`: rows of the runs, if one of them is a second old."""
+        first = next(iter(self._runs.values()), None)
+        if first is not None and t_ns - first.first.t_ns >= HELD_NS:
+            yield from self._close()
 
     def _take(self, entry: Entry) -> Iterator[Row]:
         event = entry.event

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from typing import Any, Literal, Protocol
 
-from rtproxy.inspect.listing import Missing, milliseconds
+from rtproxy.inspect.listing import Lull, Missing, milliseconds
 from rtproxy.tape.record import Control, Event, Header, Record, Seal
 from rtproxy.tape.summary import Summary
 
@@ -174,7 +174,15 @@ def survey(tape: Recording, path: str) -> Overview:
     return Overview(path, tape.header, state, tape.size, summary, counted, damage)
 
 
-def records(tape: Recording) -> Iterator[Record | Missing]:
+class Source(Protocol):
+    """What gives records: a tape, or a tape that is followed and has lulls."""
+
+    @property
+    def damage(self) -> Sequence[Lost]: ...
+    def __iter__(self) -> Iterator[Record | Lull]: ...
+
+
+def records(tape: Source) -> Iterator[Record | Missing | Lull]:
     """The records of a tape, and between them the places where something is missing."""
     told, t_ns, seq = 0, 0, 0
     for record in tape:
@@ -186,7 +194,7 @@ def records(tape: Recording) -> Iterator[Record | Missing]:
     yield from _missing(tape, told, seq, t_ns)[1]
 
 
-def _missing(tape: Recording, told: int, seq: int, t_ns: int) -> tuple[int, list[Missing]]:
+def _missing(tape: Source, told: int, seq: int, t_ns: int) -> tuple[int, list[Missing]]:
     damage = tape.damage[told:]
     return told + len(damage), [
         Missing(lost.missing[0] if lost.missing else seq, t_ns, damage_line(lost))

@@ -72,7 +72,7 @@ class Columns:
 def columns_for(overview: Overview, width: int | None, fold: bool) -> Columns:
     """Columns that suit a tape and a width; as narrow as what is known of the tape allows."""
     summary = overview.summary
-    known = overview.counted and summary.records > 0
+    known = overview.counted and summary.records > 0 and overview.state != "live"
     seq = max(3, len(str(summary.records - 1))) if known else 6
     time = max(5, len(seconds(summary.duration_ns))) if known else 8
     kinds = chain(*(counts for counts in summary.types.values()), ("rtproxy.protocol_error",))

@@ -13,15 +13,19 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from rtproxy.realtime.finding import SEVERITIES, Finding
-from rtproxy.realtime.levels import BUCKET_MS
+from rtproxy.realtime.item import ToolCall
+from rtproxy.realtime.loudness import Loudness
 from rtproxy.realtime.player import Track
+from rtproxy.realtime.problem import Problem
 from rtproxy.realtime.response import Response
 from rtproxy.realtime.session import Session
 from rtproxy.realtime.turn import Turn
-from rtproxy.tape.record import Control, Event, Record
+from rtproxy.tape.record import Control, Event
+
+T = TypeVar("T")
 
 Tone = Literal[
     "", "axis", "quiet", "caller", "waiting", "heard", "unheard", "dry",
@@ -32,7 +36,7 @@ SPARK = "▁▂▃▄▅▆▇█"
 SILENT_DB, LOUD_DB = -54.0, -12.0
 """Levels that the lowest and the highest bar stand for; speech lies between."""
 SPEECH, WAITING, STREAMING, TOOL = "━", "╌", "─", "━"
-HEARD, UNHEARD, DRY = "█", "░", "×"
+HEARD, UNHEARD, DRY, ERROR = "█", "░", "×", "!"
 ENDS: dict[str, tuple[str, Tone]] = {
     "completed": ("✓", "good"),
     "cancelled": ("~", "cut"),
@@ -84,13 +88,17 @@ class Moments:
         self._seqs = array("q")
         self._times = array("q")
 
-    def note(self, records: Iterable[Record]) -> Iterator[Record]:
+    def note(self, records: Iterable[T]) -> Iterator[T]:
         """The records as they come, of which the times are noted."""
         for record in records:
-            if isinstance(record, Event | Control) and 0 <= record.seq < 1 << 63:
-                self._seqs.append(record.seq)
-                self._times.append(record.t_ns)
+            self.take(record)
             yield record
+
+    def take(self, record: object) -> None:
+        """Note the time of a record, if it has one."""
+        if isinstance(record, Event | Control) and 0 <= record.seq < 1 << 63:
+            self._seqs.append(record.seq)
+            self._times.append(record.t_ns)
 
     def ms(self, seq: int) -> float | None:
         """The time of a record; None for one that is not there."""
@@ -155,10 +163,37 @@ def marks_of(findings: Iterable[Finding]) -> list[tuple[str, Finding]]:
     return [(f"{MARKS[found.severity]}{n}", found) for n, found in enumerate(findings, 1)]
 
 
+class Scene(Protocol):
+    """What is drawn: a session, or as much of one as there is to be seen."""
+
+    now_ms: float
+
+    @property
+    def plays(self) -> bool: ...
+    @property
+    def loudness(self) -> Loudness | None: ...
+    @property
+    def turns(self) -> Iterable[Turn]: ...
+    @property
+    def responses(self) -> list[Response]: ...
+    @property
+    def tracks(self) -> list[Track]: ...
+    @property
+    def tool_calls(self) -> list[ToolCall]: ...
+    @property
+    def errors(self) -> list[Problem]: ...
+
+
+class Clock(Protocol):
+    """Knows when each record came."""
+
+    def ms(self, seq: int) -> float | None: ...
+
+
 class Timeline:
     """Draws the lanes of a session for a span of its time in `width` cells."""
 
-    def __init__(self, session: Session, moments: Moments, span: Span, width: int) -> None:
+    def __init__(self, session: Scene, moments: Clock, span: Span, width: int) -> None:
         self._session = session
         self._moments = moments
         self._span = span
@@ -172,6 +207,7 @@ class Timeline:
             self._assistant(),
             self._responses(),
             self._tools(),
+            self._errors(),
             self._findings(list(findings)),
         ]
         return [self._axis(), *(lane for lane in lanes if lane.text.strip())]
@@ -205,28 +241,15 @@ class Timeline:
 
     def _caller(self) -> Lane:
         """How loud the caller's audio was when it came."""
-        lane, levels = self._lane("caller"), self._session.input_levels
-        if levels is None:
+        lane, loudness = self._lane("caller"), self._session.loudness
+        if loudness is None:
             return lane
-        peaks: dict[int, float] = {}
-        wall, total_ms = self._session.clock.wall, self._session.clock.total_ms
-        before_ms = -2.0 * BUCKET_MS
-        for n, db in enumerate(levels.values()):
-            t_ms = wall(min((n + 1) * BUCKET_MS, total_ms))
-            if t_ms is None:
-                continue
-            # Buckets of one stream touch, though their arrivals are a little uneven.
-            streamed = t_ms - before_ms < 2 * BUCKET_MS
-            start_ms, before_ms = before_ms if streamed else t_ms - BUCKET_MS, t_ms
-            if t_ms < self._span.start_ms or start_ms > self._span.end_ms:
-                continue
-            first = self._cell(start_ms)
-            for cell in range(first, max(first + 1, self._cell(t_ms))):
-                peaks[cell] = max(db, peaks.get(cell, db))
-        for cell, db in peaks.items():
-            bar = round((db - SILENT_DB) / (LOUD_DB - SILENT_DB) * (len(SPARK) - 1))
-            bar = min(max(0, bar), len(SPARK) - 1)
-            lane.put(cell, SPARK[bar], "caller" if bar else "quiet")
+        peaks = loudness.peaks(self._span.start_ms, self._span.end_ms, self._width)
+        for cell, db in enumerate(peaks.tolist()):
+            if db == db:  # no NaN
+                bar = round((db - SILENT_DB) / (LOUD_DB - SILENT_DB) * (len(SPARK) - 1))
+                bar = min(max(0, bar), len(SPARK) - 1)
+                lane.put(cell, SPARK[bar], "caller" if bar else "quiet")
         return lane
 
     def _speech(self) -> Lane:
@@ -323,6 +346,13 @@ class Timeline:
             lane.put(end + 1, name, "tool")
         elif lane.free(begin - room, room):
             lane.put(begin - room + 1, name, "tool")
+
+    def _errors(self) -> Lane:
+        """Where the server said `error`."""
+        lane = self._lane("errors")
+        for problem in self._session.errors:
+            self._draw(lane, problem.t_ms, problem.t_ms, ERROR, "error")
+        return lane
 
     def _findings(self, found: list[tuple[str, Finding]]) -> Lane:
         """A mark where each finding shows; of two in one place the more severe one."""

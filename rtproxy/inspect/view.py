@@ -8,6 +8,8 @@ Nothing from the tape reaches the terminal unescaped.
 
 from collections.abc import Iterable, Iterator
 from datetime import tzinfo
+from itertools import pairwise
+from math import ceil
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -25,7 +27,17 @@ from rtproxy.inspect.screen import (
     Screen,
     cut,
 )
-from rtproxy.inspect.timeline import Lane, Moments, Timeline, Tone, legend, marks_of, span_of
+from rtproxy.inspect.timeline import (
+    Lane,
+    Moments,
+    Span,
+    Timeline,
+    Tone,
+    legend,
+    marks_of,
+    span_of,
+)
+from rtproxy.inspect.turn_table import TurnTable
 from rtproxy.realtime.finding import SEVERITIES, Finding
 from rtproxy.realtime.session import Session
 from rtproxy.realtime.settings import settings
@@ -35,11 +47,6 @@ PIPED = 100
 """Width where there is no terminal that has one."""
 PROSE = 96
 """Cells of a line of prose, at most."""
-WORDS_FROM = 150
-"""Width from which a turn's words stand beside its numbers instead of below them."""
-MAX_WORDS = 2_000
-"""Characters of a turn's words that are looked at."""
-
 TONES: dict[Tone, Style] = {
     "": PLAIN,
     "axis": QUIET,
@@ -56,27 +63,9 @@ TONES: dict[Tone, Style] = {
     "warning": Style(color="yellow", bold=True),
     "error": TROUBLE,
 }
-END_STYLES = {
-    "completed": PLAIN,
-    "interrupted": PAUSE,
-    "cancelled": PAUSE,
-    "open": PAUSE,
-    "incomplete": PAUSE,
-    "failed": TROUBLE,
-    "unanswered": TROUBLE,
-}
-COLUMNS: tuple[tuple[str, str], ...] = (
-    ("endpoint", "endpoint_ms"),
-    ("queue", "queue_ms"),
-    ("model", "model_ms"),
-    ("tool", "tool_ms"),
-    ("voice", "v2v_ms"),
-    ("audio", "audio_ms"),
-    ("prebuffer", "prebuffer_ms"),
-)
-"""Headings of the table of turns and the metrics below them, in ms; then the end, and heard_ms."""
-LONGER = {"v2v_ms": "voice to voice"}
-END_CELLS, CELLS = 11, 5
+COARSE_MS = 1_500.0
+"""Time in a cell from which a call is drawn in several strips, one below the other."""
+MAX_STRIPS = 4
 
 
 class View:
@@ -92,16 +81,13 @@ class View:
         turn: Turn | None = None,
         zone: tzinfo | None = None,
     ) -> None:
-        self._screen = screen
+        self.screen = screen
         self._overview = overview
         self._session = session
         self._moments = moments
         self._turn = turn
         self._zone = zone
         self._width = max(MIN_WIDTH, screen.width or PIPED)
-        self._columns = COLUMNS
-        if self._width >= PIPED:
-            self._columns = tuple((LONGER.get(key, head), key) for head, key in COLUMNS)
         self._marked = [
             (mark, finding)
             for mark, finding in marks_of(session.findings)
@@ -110,21 +96,32 @@ class View:
 
     def lines(self) -> Iterator[str]:
         """All of it, line by line."""
-        yield from self._screen.header(self._overview, self._zone)
+        yield from self.screen.header(self._overview, self._zone)
+        yield from self.body()
+        yield ""
+        for line in self._hints():
+            yield self._paint(QUIET, line)
+
+    def body(self) -> Iterator[str]:
+        """All between the header and the hints."""
         yield from self.notes()
         if self._session.times_known:
-            yield from self._lanes()
-        yield from self._table()
+            span = span_of(self._session, self._turn)
+            yield from self.lanes([span] if self._turn else self._strips(span))
+        turns = self._session.turns.all if self._turn is None else [self._turn]
+        if turns:
+            yield ""
+            yield from self.table(turns)
         yield from self.findings()
-        yield ""
-        yield self._paint(QUIET, self._hint())
 
-    def _hint(self) -> str:
-        """How to see the events; a command line is of use only as a whole."""
+    def _hints(self) -> Iterator[str]:
+        """How to see more; a command line is of use only as a whole."""
         command = self._safe(f"rtproxy inspect {self._overview.path} --events")
         whole = f"{command}   lists the events"
-        fits = self._screen.width is None or cell_len(whole) <= self._width
-        return whole if fits else "--events lists the events"
+        fits = self.screen.width is None or cell_len(whole) <= self._width
+        yield whole if fits else "--events lists the events"
+        if self._turn is None and self._session.now_ms > self._lane_cells * COARSE_MS:
+            yield "--turn N zooms in on a turn"
 
     def without_turns(self) -> Iterator[str]:
         """What there is to say where there are no turns, before the events are listed."""
@@ -148,7 +145,7 @@ class View:
             if key not in ("model", "instructions")
         }
         if fields:
-            yield self._screen.labelled("settings", settings(fields))
+            yield self.screen.labelled("settings", settings(fields))
         yield from self._labelled_parts("call", self.summary())
         if not session.times_known:
             yield from self._note("This tape has no times: how long things took is unknown.")
@@ -189,9 +186,12 @@ class View:
         wrong = f"{_count(len(found), 'finding')} ({', '.join(counts)})"
         return [*parts, wrong if found else "no findings"]
 
-    def findings(self) -> Iterator[str]:
-        """Each finding: what it is, where it shows, what happened, what to do about it."""
-        for mark, finding in self._marked:
+    def findings(self, latest: int | None = None) -> Iterator[str]:
+        """Each finding: what it is, where it shows, what happened, what to do about it.
+
+        With `latest` no more than so many, the last ones.
+        """
+        for mark, finding in self._marked[-latest if latest else 0 :]:
             yield ""
             yield from self._finding(mark, finding)
 
@@ -205,66 +205,43 @@ class View:
         yield from self._prose(finding.message, "    ", "    ")
         yield from self._prose(finding.next, "  → ", "    ")
 
-    def _lanes(self) -> Iterator[str]:
-        span = span_of(self._session, self._turn)
-        timeline = Timeline(self._session, self._moments, span, self._width - LABEL_CELLS)
-        lanes = timeline.lanes(self._marked)
-        yield ""
-        for lane in lanes:
-            yield self._lane(lane)
-        key = legend(lanes)
+    def lanes(self, strips: Iterable[Span], share: float = 1.0) -> Iterator[str]:
+        """The lanes of each span of time, one below the other, and what the signs mean.
+
+        They fill a `share` of the width.
+        """
+        drawn: list[Lane] = []
+        cells = max(1, round(self._lane_cells * share))
+        for span in strips:
+            timeline = Timeline(self._session, self._moments, span, cells)
+            lanes = timeline.lanes(self._marked)
+            drawn += lanes
+            yield ""
+            for lane in lanes:
+                yield self._lane(lane)
+        key = legend(drawn)
         if key:
-            yield self._paint(QUIET, f"{'':<{LABEL_CELLS}}{cut(key, self._width - LABEL_CELLS)}")
+            yield self._paint(QUIET, f"{'':<{LABEL_CELLS}}{cut(key, self._lane_cells)}")
+
+    @property
+    def _lane_cells(self) -> int:
+        return self._width - LABEL_CELLS
+
+    def _strips(self, span: Span) -> list[Span]:
+        """A span in so many parts that a cell is not too long a time."""
+        wanted = ceil(span.ms / (self._lane_cells * COARSE_MS))
+        parts = max(1, min(MAX_STRIPS, wanted))
+        ends = [span.start_ms + span.ms * n / parts for n in range(parts + 1)]
+        return [Span(start, end) for start, end in pairwise(ends)]
+
+    def table(self, turns: Iterable[Turn]) -> Iterator[str]:
+        """The table of turns."""
+        slow = {f.turn for _, f in self._marked if f.code == "slow-turn" and f.turn is not None}
+        yield from TurnTable(self.screen, self._session, self._width, slow).lines(turns)
 
     def _lane(self, lane: Lane) -> str:
         cells = "".join(self._paint(TONES[tone], text) for text, tone in lane.runs())
         return f"{self._paint(LABEL, f'{lane.name:<{LABEL_CELLS}}')}{cells}".rstrip()
-
-    def _table(self) -> Iterator[str]:
-        turns = self._session.turns.all if self._turn is None else [self._turn]
-        if not turns:
-            return
-        beside = self._width >= WORDS_FROM
-        heads = " ".join(f"{head:>{max(CELLS, len(head))}}" for head, _ in self._columns)
-        words = "  what was said (times in ms)" if beside else "  in ms"
-        yield ""
-        yield self._paint(LABEL, f"turn {heads}  {'end':<{END_CELLS}} {'heard':>{CELLS}}{words}")
-        for turn in turns:
-            row, cells = self._row(turn)
-            if beside:
-                said = cut(self._words(turn), self._width - cells - 2)
-                yield f"{row}  {said}".rstrip()
-                continue
-            yield row
-            said = cut(self._words(turn), self._width - 5)
-            if said:
-                yield f"     {self._paint(QUIET, said)}"
-
-    def _row(self, turn: Turn) -> tuple[str, int]:
-        """A turn's line and its width in cells."""
-        metrics = self._session.measure(turn)
-        slow = any(f.code == "slow-turn" and f.turn == turn.n for _, f in self._marked)
-        parts, cells = [f"{turn.n:>4}"], 4
-        for head, key in self._columns:
-            width = max(CELLS, len(head))
-            style = PLAIN
-            if key == "v2v_ms":
-                style = TONES["warning"] if slow else Style(bold=True)
-            parts.append(self._paint(style, f"{_cell(metrics[key]):>{width}}"))
-            cells += width + 1
-        end = turn.end
-        parts.append(self._paint(END_STYLES.get(end, PLAIN), f" {self._safe(end):<{END_CELLS}}"))
-        heard, audio = metrics["heard_ms"], metrics["audio_ms"]
-        lost = heard is not None and audio is not None and heard < audio - 1
-        parts.append(self._paint(PAUSE if lost else PLAIN, f"{_cell(heard):>{CELLS}}"))
-        return " ".join(parts), cells + 2 + END_CELLS + 1 + CELLS
-
-    def _words(self, turn: Turn) -> str:
-        """What the caller said, which tools were called, how the answer began."""
-        called = ", ".join(f"{call.name or '?'}()" for call in turn.calls)
-        user, assistant = turn.user, turn.assistant
-        parts = [_quoted(user), called, _quoted(assistant)]
-        return self._safe(" → ".join(part for part in parts if part))
 
     def _note(self, text: str) -> Iterator[str]:
         for line in self._wrapped(text, self._width - LABEL_CELLS):
@@ -291,14 +268,14 @@ class View:
             first = then
 
     def _wrapped(self, text: str, width: int) -> list[str]:
-        wrapped = Text(self._safe(text)).wrap(self._screen.console, width, overflow="fold")
+        wrapped = Text(self._safe(text)).wrap(self.screen.console, width, overflow="fold")
         return [line.plain.rstrip() for line in wrapped]
 
     def _safe(self, text: str) -> str:
-        return self._screen.safe(text)
+        return self.screen.safe(text)
 
     def _paint(self, style: Style, text: str) -> str:
-        return self._screen.paint(style, text)
+        return self.screen.paint(style, text)
 
 
 def length(ms: float) -> str:
@@ -306,16 +283,5 @@ def length(ms: float) -> str:
     return f"{ms:.0f} ms" if ms < 999.5 else f"{ms / 1000:.2f} s"
 
 
-def _cell(ms: float | None) -> str:
-    """Milliseconds in a column's width; seconds where they are many."""
-    if ms is None:
-        return "–"
-    return f"{ms:.0f}" if ms < 99_999.5 else f"{ms / 1000:.0f} s"
-
-
 def _count(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def _quoted(text: str | None) -> str:
-    return f"“{text[:MAX_WORDS]}”" if text else ""

@@ -15,17 +15,12 @@ def pause() -> None:
     time.sleep(POLL_SECONDS)
 
 
-def follow(tape: Tape | str | Path, *, wait: Callable[[], object] = pause) -> Iterator[Record]:
-    """Yield the records of a tape, then those that are appended, until it is sealed or let go.
+def watch(tape: Tape) -> Iterator[Record | None]:
+    """Yield the records of a tape as they come, and None whenever there is nothing new.
 
-    `wait` is called when there is nothing new; when it returns False, following ends. An
-    incomplete last record is waited for while the tape is live, and is damage afterwards. Pass a
-    Tape to see its `damage`; raises what `open_tape` raises.
+    Ends when the tape is sealed or its writer has let go of it. An incomplete last record is left
+    for later while the tape is live, and is damage afterwards. Never waits by itself.
     """
-    if not isinstance(tape, Tape):
-        with open_tape(tape) as opened:
-            yield from follow(opened, wait=wait)
-        return
     scanner = tape.new_scanner()
     headed = False
     while True:
@@ -37,5 +32,23 @@ def follow(tape: Tape | str | Path, *, wait: Callable[[], object] = pause) -> It
             yield scanned.record
             if isinstance(scanned.record, Trailer):
                 live = False
-        if not live or wait() is False:
+        if not live:
+            return
+        yield None
+
+
+def follow(tape: Tape | str | Path, *, wait: Callable[[], object] = pause) -> Iterator[Record]:
+    """Yield the records of a tape, then those that are appended, until it is sealed or let go.
+
+    `wait` is called when there is nothing new; when it returns False, following ends. Pass a
+    Tape to see its `damage`; raises what `open_tape` raises.
+    """
+    if not isinstance(tape, Tape):
+        with open_tape(tape) as opened:
+            yield from follow(opened, wait=wait)
+        return
+    for record in watch(tape):
+        if record is not None:
+            yield record
+        elif wait() is False:
             return

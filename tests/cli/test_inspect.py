@@ -14,9 +14,11 @@ from click.testing import CliRunner, Result
 from rtproxy.cli.inspect import inspect
 from rtproxy.errors import FilterError, NotATapeError, TapeError
 from rtproxy.inspect.filter import parse_filter
+from rtproxy.simulate.library import load
 from rtproxy.tape.record import Control, Event
 from rtproxy.tape.writer import TapeWriter
 from tests.inspect.sample import HEADER, Piece, sample
+from tests.realtime.simulated import SimulatedCall
 
 DOCS = Path(__file__).parents[2] / "docs" / "inspect.md"
 CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
@@ -78,10 +80,39 @@ def test_without_options_the_call_is_shown(tape: Path) -> None:
 
 def test_one_turn_is_shown_alone(tape: Path) -> None:
     assert "endpoint" in run(tape, "--turn", "1").stdout
-    missing = run(tape, "--turn", "2")
-    assert missing.exit_code == 2
-    assert "There is no turn 2" in missing.stderr
-    assert run(tape, "--turn", "1", "--events").exit_code == 2
+    for form in ((), ("--events",), ("--json",), ("--ndjson",)):
+        missing = run(tape, "--turn", "2", *form).exception
+        assert isinstance(missing, FilterError)
+        assert str(missing) == "There is no turn 2: the tape has 1."
+        assert missing.exit_code == 2
+
+
+def test_the_events_of_a_turn(tape: Path) -> None:
+    listed = run(tape, "--turn", "1", "--events").stdout
+    assert "speech_started" in listed
+    assert "session.updated" not in listed
+    assert listed == run(tape, "--filter", "turn:1").stdout
+    narrower = run(tape, "--turn", "1", "--filter", "client,error !*.append").stdout
+    rows = narrower.split("what matters\n")[1].splitlines()
+    assert [re.findall(r"[a-z_]+\.[a-z_.]+|error", row)[0] for row in rows] == [
+        "conversation.item.truncate", "error", "rtproxy.text", "rtproxy.close",
+    ]  # fmt: skip
+    lines = run(tape, "--turn", "1", "--ndjson").stdout.splitlines()
+    assert lines == run(tape, "--ndjson", "--filter", "turn:1").stdout.splitlines()
+    assert 0 < len(lines) < len(sample())
+    assert run(tape, "--filter", "turn:2").stdout.splitlines()[-1].startswith("seq")
+
+
+def test_the_document_of_a_turn_has_its_turn_and_findings_alone(tmp_path: Path) -> None:
+    records = SimulatedCall(load("choppy")).play().records
+    tape = write(tmp_path / "call.rtape", [r for r in records if isinstance(r, Event | Control)])
+    whole, turn = (json.loads(run(tape, "--json", *more).stdout) for more in ((), ("--turn", "1")))
+    assert [part["n"] for part in turn["turns"]] == [1]
+    assert turn["findings"] == [part for part in whole["findings"] if part["turn"] == 1] != []
+    shown = [row["seq"] for row in turn["events"]]
+    assert shown[0] == turn["turns"][0]["seq"]
+    assert shown == [row["seq"] for row in whole["events"] if row["seq"] >= shown[0]]
+    assert (turn["metrics"], turn["session"]) == (whole["metrics"], whole["session"])
 
 
 def test_ascii_is_ascii(tape: Path) -> None:
@@ -281,7 +312,7 @@ def test_the_filters_in_the_help_and_the_docs_are_filters() -> None:
         examples = filters_in(text)
         assert len(examples) >= 18
         for example in examples:
-            parse_filter(example)
+            parse_filter(example, lambda _: ())
 
 
 def test_ndjson_needs_no_terminal_library(tape: Path) -> None:

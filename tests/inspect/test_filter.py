@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rtproxy.errors import FilterError
 from rtproxy.inspect.entry import Entry, entry_of
-from rtproxy.inspect.filter import MAX_TOKENS, parse_filter
+from rtproxy.inspect.filter import MAX_TOKENS, Subject, names_turns, parse_filter
 from rtproxy.tape.record import FROM_SERVER, Control, Event
 from tests.inspect.sample import sample
 
@@ -126,7 +126,9 @@ def test_text_is_searched_without_escapes_and_without_audio() -> None:
         ("t>1.5.2s", "t>1.5.2s", "a time looks like"),
         ("2..5", "2..5", "2s..5s"),
         ("foo:bar", "foo:bar", "no type"),
-        ("turn>2", "turn>2", "only t (time) and seq"),
+        ("foo>2", "foo>2", "only t (time), seq"),
+        ("turn>2", "turn>2", "turns are not known here"),
+        ("error turn:2", "turn:2", "turns are not known here"),
         ('error "abc', '"abc', "closing quote"),
         ("error,", ",", "nothing follows"),
         (",error", ",", "in front"),
@@ -144,6 +146,10 @@ def test_text_is_searched_without_escapes_and_without_audio() -> None:
         ("error or session", "or", "a comma"),
         ("zażółć/", "zażółć/", "no type"),
         ("(" * 5000, "(", "at most"),
+        ("turn:x", "turn:x", "turns look like"),
+        ("turn:", "turn:", "turns look like"),
+        ("turn:..", "turn:..", "turns look like"),
+        ("turn:1...2", "turn:1...2", "turns look like"),
     ],
 )
 def test_what_cannot_be_read_is_named_in_one_sentence(expression: str, word: str, why: str) -> None:
@@ -159,11 +165,44 @@ def test_what_cannot_be_read_is_named_in_one_sentence(expression: str, word: str
 @given(st.text(alphabet='abct#>=<.,|!()"\\ 0123msh*?[]:', max_size=30) | st.text(max_size=30))
 def test_any_text_is_a_filter_or_a_filter_error(expression: str) -> None:
     try:
-        keep = parse_filter(expression)
+        keep = parse_filter(expression, decade)
     except FilterError:
         return
     for entry in ENTRIES:
         assert keep(entry) in (True, False)
+
+
+def decade(subject: Subject) -> set[int]:
+    """Turns as the numbers of the records give them; every tenth record is in two."""
+    n = subject.seq // 10
+    return {n, n - 1} - {0, -1} if subject.seq % 10 == 0 else {n} - {0}
+
+
+@pytest.mark.parametrize(
+    ("expression", "seqs"),
+    [
+        ("turn:2", {*range(20, 31)}),
+        ("turn=2", {*range(20, 31)}),
+        ("turn:2..3", {*range(20, 41)}),
+        ("turn:..1", {*range(10, 21)}),
+        ("turn:7..", {*range(70, len(ENTRIES))}),
+        ("turn>7", {*range(80, len(ENTRIES))}),
+        ("turn<2", {*range(10, 21)}),
+        ("!turn:1..", {*range(10)}),
+        ("turn:1 turn:2", {20}),
+        ("turn:1,turn:2 #25..", {*range(25, 31)}),
+    ],
+)
+def test_turns_are_those_of_whom_it_is_told(expression: str, seqs: set[int]) -> None:
+    keep = parse_filter(expression, decade)
+    assert {entry.seq for entry in ENTRIES if keep(entry)} == seqs
+    assert names_turns(expression)
+
+
+@pytest.mark.parametrize("expression", ["error", "session.turn", '"turn:2"', "text:turn:2", "t>2"])
+def test_what_does_not_ask_for_turns_needs_none(expression: str) -> None:
+    assert not names_turns(expression)
+    parse_filter(expression)
 
 
 def test_a_filter_of_many_words_is_still_read() -> None:

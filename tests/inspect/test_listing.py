@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtproxy.inspect.filter import parse_filter
-from rtproxy.inspect.listing import DAMAGE, MAX_OPEN, MAX_RUN, Listing, Missing, Row, glob_of
+from rtproxy.inspect.listing import (
+    DAMAGE,
+    MAX_OPEN,
+    MAX_RUN,
+    Listing,
+    Lull,
+    Missing,
+    Row,
+    glob_of,
+)
 from rtproxy.tape.record import (
     FROM_SERVER,
     NOT_FORWARDED,
@@ -279,3 +288,32 @@ def test_any_order_of_events_is_listed_once_each_and_in_order(
     landmarks = [row.seq for row in found if not row.type.endswith(("delta", "append"))]
     for row in found:
         assert not any(row.seq < seq < row.last_seq for seq in landmarks)
+
+
+def test_a_run_of_a_live_tape_is_shown_when_it_is_a_second_old() -> None:
+    script = Script()
+    for n in range(3):
+        script.client(100 + 20 * n, "input_audio_buffer.append", audio=base64_of(960))
+    listing = Listing()
+    assert list(listing.rows([])) == []
+    came: list[Row] = []
+    for record in script.records:
+        came += listing.take(record)
+    came += listing.settle(1_099_000_000)
+    assert came == []
+    [row] = listing.settle(1_100_000_000)
+    assert (row.seq, row.last_seq, row.count) == (0, 2, 3)
+    assert list(listing.settle(9_000_000_000)) == []
+
+
+def test_lulls_change_nothing_but_where_runs_are_cut() -> None:
+    script = Script()
+    for n in range(100):
+        script.client(20 * n, "input_audio_buffer.append", audio=base64_of(960))
+    stream: list[Record | Lull] = []
+    for record in script.records:
+        stream += [record, Lull(record.t_ns + 10_000_000)]
+    found = list(Listing().rows(stream))
+    assert [row.count for row in found] == [51, 49]
+    assert [row.seq for row in found] == [0, 51]
+    assert list(Listing(fold=False).rows(stream)) == rows(list(script.records), fold=False)
