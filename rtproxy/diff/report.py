@@ -9,8 +9,8 @@ import orjson
 from rtproxy.diff.difference import LEVELS, Diff, Difference, Level, Metric, TurnPair, Verdict, rank
 from rtproxy.diff.distribution import SetDiff, Spread
 
-SHOWN_STATS = {"p50", "max"}
-"""Of a metric of turns these stand in the table; others if a budget is on them."""
+PASSED_OVER = (".p95",)
+"""Metrics that stand in the table only if a budget is on them."""
 LONG_MS = 9_999.5
 """From here on milliseconds are told in seconds."""
 MINUS = "−"
@@ -188,9 +188,8 @@ def metric_rows(diff: Diff) -> list[MetricRow]:
     rows, judged = [], {verdict.key: verdict for verdict in diff.budgets}
     for metric in diff.metrics:
         verdict = judged.pop(metric.key, None)
-        stat = metric.key.rpartition(".")[2] if "." in metric.key else "p50"
         known = metric.a is not None or metric.b is not None
-        if verdict is not None or (known and stat in SHOWN_STATS):
+        if verdict is not None or (known and not metric.key.endswith(PASSED_OVER)):
             rows.append(_metric_row(metric, verdict))
     for verdict in judged.values():
         metric = Metric(verdict.key, verdict.a, verdict.b, verdict.unit)

@@ -1,0 +1,1 @@
+"""Differences as one self-contained HTML page."""
