@@ -12,7 +12,7 @@ from aiohttp import web
 from rtproxy.errors import ListenError
 from rtproxy.net.listener import SERVING, SiteFactory, listen
 from rtproxy.net.route import Routes
-from rtproxy.net.tap import Tunnels
+from rtproxy.net.tunnel import Tunnels
 from rtproxy.wire.address import is_loopback
 
 if TYPE_CHECKING:

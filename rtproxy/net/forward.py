@@ -8,7 +8,6 @@ CONNECT host:port ┤
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from aiohttp import web
@@ -19,31 +18,16 @@ from rtproxy.errors import UpstreamError
 from rtproxy.net.handshake import HANDSHAKE_S, HandshakeError
 from rtproxy.net.lobby import Lobby
 from rtproxy.net.refusal import refuse
-from rtproxy.net.route import Routes, dial
+from rtproxy.net.route import STANDARD_PORTS, Destination, Routes, dial
 from rtproxy.net.takeover import Hung, Taken, take_client
-from rtproxy.net.tap import Side, Tunnels, join
+from rtproxy.net.tap import Side, join
 from rtproxy.net.tls_server import TlsServer
+from rtproxy.net.tunnel import Tunnels
 from rtproxy.wire.address import split_authority, url_host
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 TLS_RECORD = b"\x16"
 """First byte of a TLS handshake (RFC 8446 §5.1)."""
-STANDARD_PORTS = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """What a client of a forward proxy wants to reach, whatever address it has."""
-
-    scheme: str
-    host: str
-    port: int
-
-    @property
-    def origin(self) -> str:
-        """The start of its URLs: `https://api.openai.com`."""
-        port = "" if STANDARD_PORTS[self.scheme] == self.port else f":{self.port}"
-        return f"{self.scheme}://{url_host(self.host)}{port}"
 
 
 class Forwarder:
@@ -103,13 +87,18 @@ class Forwarder:
         if self.intercepts(host):
             return await self._intercept(request, host, port)
         if self._tunnels is None:
-            sentence = (
-                f"{where} is on no tape, and other hosts are not reached during a replay; "
-                "--intercept it, or allow all others with --tunnel."
-            )
-            self._tell(where, sentence)
-            return refuse(403, sentence)
+            return self.decline(host, port)
         return await self._tunnel(request, where, host, port, self._tunnels)
+
+    def decline(self, host: str, port: int) -> web.Response:
+        """The answer to a request for a host that is not to be reached."""
+        where = f"{url_host(host)}:{port}"
+        sentence = (
+            "Hosts that are on no tape are not reached during a replay; answer for this one with "
+            f"--intercept {host}, or reach all others, by https, with --tunnel."
+        )
+        self._tell(where, sentence)
+        return refuse(403, f"{where}: {sentence}")
 
     def close(self) -> None:
         """Cut the tunnels; what is intercepted ends with the server."""

@@ -18,9 +18,10 @@ CONNECT_TIMEOUT_S = 30.0
 LONGEST_HEAD = 64 * 1024
 """Bytes of a proxy's answer to CONNECT that are read."""
 
+STANDARD_PORTS = {"http": 80, "https": 443}
+
 _CONNECT_TO = re.compile(r"(\[[^\]]*\]|[^:\[\]]*):(\d*):(\[[^\]]*\]|[^:\[\]]*):(\d*)")
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r\n)")
-_TLS_PORT, _PLAIN_PORT = 443, 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,22 @@ class HttpProxy:
             pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
             credentials = f"Basic {base64.b64encode(pair.encode()).decode()}"
         whole = url._replace(path="", query="", fragment="").geturl()
-        return cls(
-            whole, url.hostname, port or (_TLS_PORT if is_tls else _PLAIN_PORT), is_tls, credentials
-        )
+        return cls(whole, url.hostname, port or (STANDARD_PORTS[url.scheme]), is_tls, credentials)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a client of a forward proxy wants to reach, whatever address it has."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def origin(self) -> str:
+        """The start of its URLs: `https://api.openai.com`."""
+        port = "" if STANDARD_PORTS[self.scheme] == self.port else f":{self.port}"
+        return f"{self.scheme}://{url_host(self.host)}{port}"
 
 
 class Routes:

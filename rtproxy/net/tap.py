@@ -30,15 +30,6 @@ class Recorder(Protocol):
     def lost(self, error: Exception, *, from_server: bool) -> None: ...
 
 
-class Tunnels(Protocol):
-    """Who is told of a forward proxy's connections that are not looked into."""
-
-    def begin(self, where: str) -> Recorder: ...
-
-    def end(self, recorder: Recorder, failure: str) -> None:
-        """A tunnel is gone, or was never made: then `failure` says why."""
-
-
 class Side(asyncio.Protocol):
     """One of the two joined connections.
 

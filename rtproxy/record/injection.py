@@ -6,10 +6,10 @@ a WebSocket to this machine, and would be heard with our key.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from urllib.parse import parse_qsl, urlsplit
 
 from rtproxy.wire.handshake import Headers, header_tokens, header_values
+from rtproxy.wire.origin import is_listed
 
 STAND_IN = "sk-rtproxy"
 """What a key begins with that stands for none: some libraries insist on one."""
@@ -29,7 +29,7 @@ class Injection:
 
     key: str = field(repr=False)
     origins: tuple[str, ...] = ()
-    """Such as `http://localhost:3000`; `*` stands for anything, as in `http://localhost:*`."""
+    """As `normal_origin` writes them."""
 
     def is_wanted(self, method: str, target: str, headers: Headers) -> bool:
         """Whether a request has no key of its own. One that asks for permission needs none."""
@@ -60,9 +60,7 @@ class Injection:
             if site is None or site.lower() in _SAME_SITE:
                 return None
             return "rtproxy adds its key for pages of allowed origins only, and this has none."
-        # A bracket is an IPv6 address's, not a pattern's.
-        patterns = (allowed.lower().replace("[", "[[]") for allowed in self.origins)
-        if any(fnmatchcase(origin.lower(), pattern) for pattern in patterns):
+        if is_listed(origin, self.origins):
             return None
         return (
             f"rtproxy adds no key for pages from {origin}; allow them with --allow-origin {origin}."
@@ -85,20 +83,6 @@ class Injection:
                     continue
             kept.append((name, value))
         return [*kept, ("Authorization", f"Bearer {self.key}")]
-
-
-def normal_origin(text: str) -> str | None:
-    """An origin as browsers send it (RFC 6454 §6.2), which may hold `*`; None if it is none."""
-    text = text.strip().lower().rstrip("/")
-    if text in ("*", "null"):
-        return text
-    scheme, separator, rest = text.partition("://")
-    if not separator or not scheme.isalnum() or not rest or set(rest) & set("/?#@ \\"):
-        return None
-    for known, port in (("http", ":80"), ("https", ":443")):
-        if scheme == known:
-            rest = rest.removesuffix(port)
-    return f"{scheme}://{rest}"
 
 
 def _bare(value: str) -> str:

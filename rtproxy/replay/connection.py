@@ -228,7 +228,10 @@ class Connection(asyncio.Protocol):
         if isinstance(action, Close) and self._client_closed:
             self._transport.close()
         elif isinstance(action, Eof):
-            self._transport.write_eof()
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            else:
+                self._transport.close()  # TLS ends in both directions at once
         self._farewell = self._loop.call_later(FAREWELL_S, self._transport.abort)
 
     def _set_timer(self) -> None:

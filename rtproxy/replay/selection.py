@@ -83,6 +83,8 @@ class Slot:
     load: Callable[[], Recording]
     required: bool = True
     """True if a run in which it is not used is not complete."""
+    host: str = ""
+    """The recorded server's name; empty if the tape does not know."""
     uses: int = 0
 
     @classmethod
@@ -95,7 +97,8 @@ class Slot:
         if isinstance(request, dict) and isinstance(request.get("target"), str):
             asked = Asked.of(str(request.get("method", "GET")), request["target"])
         name = path.replace("\\", "/").rsplit("/", 1)[-1]
-        return cls(name, path, header.connection, asked, load, required)
+        host = _host_of(header.fields.get("upstream"))
+        return cls(name, path, header.connection, asked, load, required, host)
 
     def answers_to(self, name: str) -> bool:
         """Whether the tape is called this: by its file's name, with or without its ending."""
@@ -114,6 +117,11 @@ class Shelf:
         self.slots = tuple(slots)
         self.notes = tuple(notes)
         """Sentences about the tapes, for a person."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the servers whose sessions are on the tapes."""
+        return tuple(dict.fromkeys(slot.host for slot in self.slots if slot.host))
 
     def fitting(
         self, asked: Asked, connection: str, *, loop: bool, ignored: Collection[str] = ()
@@ -163,6 +171,13 @@ class Shelf:
 def origin(name: str) -> str:
     """What our answers say about where they come from: the value of `rtproxy-origin`."""
     return f"replayed; tape={quote(name, safe='')}"
+
+
+def _host_of(url: object) -> str:
+    try:
+        return (urlsplit(url).hostname or "") if isinstance(url, str) else ""
+    except ValueError:
+        return ""
 
 
 def _endpoint(path: str) -> str:

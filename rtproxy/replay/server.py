@@ -8,15 +8,20 @@ request ─▶ is it for us? ─▶ which tape? ─┬▶ a WebSocket: one playe
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
 from rtproxy import __version__
 from rtproxy.errors import RtproxyError
-from rtproxy.net.listener import SERVING, listen
+from rtproxy.net.entrance import REALTIME_HOSTS, Access, Entrance
+from rtproxy.net.refusal import refuse
+from rtproxy.net.route import Destination, Routes
 from rtproxy.net.takeover import Hung, Taken, raw_headers, take_client
+from rtproxy.net.trust import upstream_context
+from rtproxy.net.tunnel import UnwatchedTunnels
 from rtproxy.replay.connection import FAREWELL_S, Connection
 from rtproxy.replay.exchange import read_body, send_answer
 from rtproxy.replay.fault import Faults
@@ -32,6 +37,10 @@ from rtproxy.replay.report import CODE, Report
 from rtproxy.replay.selection import KEYS, Asked, Shelf, Slot
 from rtproxy.wire.address import is_addressed_to, is_own_origin
 from rtproxy.wire.handshake import Headers, is_websocket_upgrade
+from rtproxy.wire.origin import is_listed
+
+if TYPE_CHECKING:
+    from rtproxy.net.authority import Authority
 
 NO_FAULTS = Faults()
 OWN_PATH = "/__rtproxy__/"
@@ -58,6 +67,17 @@ class Settings:
     loop: bool = False
     """Play each tape as often as it is asked for."""
     faults: Faults = NO_FAULTS
+    tls: bool = False
+    """Clients connect with TLS, to a certificate of the local CA."""
+    forward: bool = False
+    """Serve as a forward proxy, which answers for the hosts on the tapes."""
+    intercept: Sequence[str] = ()
+    """More hosts to answer for, as patterns: `*.example.com`."""
+    tunnel: bool = False
+    """Let clients of the forward proxy reach all other hosts."""
+    allow_origin: Sequence[str] = ()
+    """Origins of pages, besides this machine's, that may connect; as `normal_origin` has them."""
+    ca_folder: Path | None = None
 
     @property
     def ignored_keys(self) -> frozenset[str]:
@@ -73,7 +93,11 @@ class TapeServer:
     """
 
     def __init__(
-        self, shelf: Shelf, settings: Settings | None = None, watch: Watch | None = None
+        self,
+        shelf: Shelf,
+        settings: Settings | None = None,
+        watch: Watch | None = None,
+        remark: Callable[[str, str], None] | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.shelf = shelf
@@ -85,12 +109,33 @@ class TapeServer:
         Pacer(self.settings.speed)
         self._live: dict[Connection, Entry] = {}
         self._connections = 0
+        self.access = Access(
+            host=self.settings.host,
+            port=self.settings.port,
+            tls=self.settings.tls,
+            forward=self.settings.forward,
+            intercept=(*shelf.hosts, *REALTIME_HOSTS, *self.settings.intercept),
+            ca_folder=self.settings.ca_folder,
+        )
+        self._entrance = Entrance(
+            self.serve,
+            self.access,
+            routes=Routes(),
+            tunnels=UnwatchedTunnels() if self.settings.tunnel else None,
+            proxy_context=lambda: upstream_context(None, verify=True),
+            tell=remark or (lambda _where, _sentence: None),
+            shutdown_s=FAREWELL_S,
+        )
+
+    @property
+    def authority(self) -> "Authority | None":
+        """The local CA that clients must trust, if they must; known once we listen."""
+        return self._entrance.authority
 
     async def start(self) -> None:
         """Listen; on return, clients can connect."""
-        server = web.Server(self.serve, **SERVING)
-        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=FAREWELL_S)
-        self.url = await listen(self._runner, self.settings.host, self.settings.port)
+        await self._entrance.open()
+        self.url = self._entrance.url
 
     async def close(self) -> None:
         """Stop listening and hang up what is still connected."""
@@ -100,7 +145,7 @@ class TapeServer:
             await asyncio.wait([one.gone for one in self._live], timeout=FAREWELL_S)
         for connection in self._live:
             connection.abort()
-        await self._runner.cleanup()
+        await self._entrance.close()
 
     async def settle(self, seconds: float) -> None:
         """Wait until each tape is at its end or its client has left, `seconds` at most."""
@@ -121,15 +166,17 @@ class TapeServer:
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever it is."""
-        host = request.headers.get("Host", "")
-        if not is_addressed_to(self.settings.host, host):
-            why = "rtproxy listens on loopback only and this Host is another machine's."
-            return error_response(421, "refused", why)
-        page = request.headers.get("Origin")
-        if page is not None and not is_own_origin(page, host):
-            why = "rtproxy serves tapes to pages from this machine only."
-            return error_response(403, "refused", why)
-        if request.path.startswith(OWN_PATH):
+        forwarder = self._entrance.forwarder
+        if request.method == "CONNECT" and forwarder is not None:
+            return await forwarder.connect(request)
+        try:
+            destination = forwarder.destination_of(request) if forwarder is not None else None
+        except ValueError as error:
+            return refuse(400, f"{error}.")
+        refused = self._refused(request, destination)
+        if refused is not None:
+            return refused
+        if request.path.startswith(OWN_PATH) and destination is None:
             return self._own(request.path.removeprefix(OWN_PATH))
         headers = raw_headers(request)
         asked = Asked.of(request.method, request.raw_path, headers)
@@ -147,6 +194,27 @@ class TapeServer:
             why = f"{asked} failed: {type(error).__name__}: {error}. Please report this."
             status = 500
         return self._refuse(asked, "websocket" if websocket else "http", why, status)
+
+    def _refused(
+        self, request: web.BaseRequest, destination: Destination | None
+    ) -> web.Response | None:
+        """The answer to a request that is not for our tapes; None if it is."""
+        host = request.headers.get("Host", "")
+        if destination is None and not is_addressed_to(self.settings.host, host):
+            why = "rtproxy listens on loopback only and this Host is another machine's."
+            return refuse(421, why)
+        page = request.headers.get("Origin")
+        if page is not None and not (
+            is_own_origin(page, host) or is_listed(page, self.settings.allow_origin)
+        ):
+            why = "rtproxy serves tapes to pages from this machine only"
+            return refuse(403, f"{why}; allow others with --allow-origin {page}.")
+        if destination is not None:
+            forwarder = self._entrance.forwarder
+            assert forwarder is not None
+            if not forwarder.intercepts(destination.host):
+                return forwarder.decline(destination.host, destination.port)
+        return None
 
     def _own(self, page: str) -> web.Response:
         if page == "journal":
