@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from rtproxy.convert import flow_source, har_source, jsonl_source
+from rtproxy.convert import audio_folder, flow_source, har_source, jsonl_source
 from rtproxy.convert.detection import detect, is_compressed
 from rtproxy.convert.imported_tape import ImportedTape
 from rtproxy.convert.source import LeftOut, Source
@@ -82,12 +82,15 @@ class Place:
 
 
 def import_file(path: Path, place: Place, redact: Sequence[re.Pattern[str]] = ()) -> Imported:
-    """Make tapes of all recordings in a file; `-` is standard input.
+    """Make tapes of all recordings in a file, or of a folder of audio; `-` is standard input.
 
     Raises ConvertError where there is none, TapeWriteError where a tape cannot be written. What
     has been written by then stays.
     """
     found = Imported()
+    if path.is_dir():
+        write(audio_folder.source(path), place, found, redact)
+        return found
     with _opened(path) as data:
         try:
             format_, data = detect(data)
