@@ -101,12 +101,27 @@ class Overview:
         status = "" if self.status is None else f" → {self.status}"
         request = f"{self.upstream.rstrip('/')}{self.target}{status}"
         return [
-            ("tape", " · ".join((self.path, self.state, self.header.origin))),
+            ("tape", " · ".join((self.path, self.state, self._origin()))),
             (self.header.connection, request or "request unknown"),
             *([("session", " · ".join(session))] if session else []),
             ("when", " · ".join(filter(None, when)) or "unknown"),
             ("events", self._counts()),
         ]
+
+    def _origin(self) -> str:
+        """How the tape came to be; of an imported one, from what, and what is not known of it."""
+        about = self.header.fields.get("imported")
+        if not isinstance(about, dict):
+            return self.header.origin
+        source = " of ".join(
+            filter(None, (_text(about.get("format")), _text(about.get("program"))))
+        )
+        unknown = about.get("unknown")
+        words = (
+            [word for word in unknown if isinstance(word, str)] if isinstance(unknown, list) else []
+        )
+        missing = f"; unknown: {', '.join(words)}" if words else ""
+        return f"{self.header.origin} from {source or 'a file'}{missing}"
 
     def _counts(self) -> str:
         if not self.counted:
