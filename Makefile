@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/rtproxy demo
 
-test: $(READY) tests/foreign/.ready tests/components/.ready
+test: $(READY) tests/foreign/.ready tests/foreign/mitmproxy/.ready tests/components/.ready
 	$(BIN)/pytest -q -n auto
 
 check: lint types test
@@ -35,10 +35,15 @@ tests/foreign/.ready: tests/foreign/package.json
 	if command -v npm >/dev/null; then cd tests/foreign && npm install --silent --no-audit --no-fund; fi
 	touch $@
 
+# mitmproxy, whose recordings are imported.
+tests/foreign/mitmproxy/.ready: tests/foreign/mitmproxy/install
+	tests/foreign/mitmproxy/install $(PYTHON)
+	touch $@
+
 # Programs that the tests use for real: a browser, and readers of audio files that are not ours.
 tests/components/.ready: tests/components/install
 	tests/components/install
 	touch $@
 
 clean:
-	rm -rf $(VENV) tests/foreign/node_modules tests/foreign/.ready tests/components/.ready .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) tests/foreign/node_modules tests/foreign/.ready tests/foreign/mitmproxy/.ready tests/foreign/mitmproxy/.venv tests/components/.ready .mypy_cache .ruff_cache .pytest_cache
