@@ -17,6 +17,9 @@ NOT_FORWARDED = 4
 INJECTED = 8
 """Flag: the proxy made it; the peer did not."""
 
+MAX_LEFT_OUT = 1000
+"""Ranges of records that a header may say were left out."""
+
 MAGIC = "rtproxy-tape"
 MAJOR = 1
 MINOR = 0
@@ -57,6 +60,17 @@ class Header:
     @property
     def origin(self) -> str:
         return str(self.fields.get("origin", "recorded"))
+
+    @property
+    def left_out(self) -> list[range]:
+        """Numbers of records that were left out on purpose, by cutting the tape."""
+        ranges = self.fields.get("left_out")
+        found = ranges[:MAX_LEFT_OUT] if isinstance(ranges, list) else []
+        return [
+            range(pair[0], pair[1] + 1)
+            for pair in found
+            if isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

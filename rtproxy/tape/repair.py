@@ -1,19 +1,17 @@
 """Checks a tape, and makes a sealed tape out of the sound records of one that is not."""
 
-import contextlib
 import hashlib
 import os
-import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rtproxy.errors import TapeError, TapeWriteError
+from rtproxy.tape.placing import put, temporary
 from rtproxy.tape.reader import State, Tape, open_tape
 from rtproxy.tape.record import Event, Header, Seal, Trailer
 from rtproxy.tape.scanner import Damage
-from rtproxy.tape.writer import TapeWriter, sync_folder
+from rtproxy.tape.writer import TapeWriter
 
 _PIECE = 1 << 20
 
@@ -110,12 +108,12 @@ def repair(path: str | Path, out: str | Path | None = None, *, in_place: bool = 
             target = Path(out) if out is not None else _beside(path)
             if os.path.lexists(target):
                 raise TapeWriteError(f"{target} exists already; choose another name with -o.")
-        with _temporary(target) as unfinished:
+        with temporary(target) as unfinished:
             if report.ok:
                 _copy_as_is(tape, unfinished)
             else:
                 _copy_sound(tape, unfinished, report)
-            _put(unfinished, target, overwrite=in_place)
+            put(unfinished, target, overwrite=in_place)
     return target if not in_place else path
 
 
@@ -158,33 +156,6 @@ def _copy_as_is(tape: Tape, unfinished: Path) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise TapeWriteError(f"Cannot write {unfinished}: {error.strerror}.") from None
-
-
-def _put(unfinished: Path, target: Path, *, overwrite: bool) -> None:
-    try:
-        if not overwrite:
-            try:
-                target.hardlink_to(unfinished)  # unlike a rename, it never replaces what is there
-            except OSError:
-                overwrite = not os.path.lexists(target)  # a file system without hard links
-                if not overwrite:
-                    raise
-        if overwrite:
-            unfinished.replace(target)
-    except FileExistsError:
-        raise TapeWriteError(f"{target} exists already; choose another name with -o.") from None
-    except OSError as error:
-        raise TapeWriteError(f"Cannot write {target}: {error.strerror}.") from None
-    sync_folder(target.parent)
-
-
-@contextlib.contextmanager
-def _temporary(target: Path) -> Iterator[Path]:
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield unfinished
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:

@@ -115,6 +115,7 @@ class Scanner:
         self._last = -1  # seq of the last record that had one
         self._seal_at = -1
         self._headed = False
+        self._left_out: list[range] = []
         self._ended = False
         self._work = 0
         self._allowance = 0
@@ -168,6 +169,7 @@ class Scanner:
                 self._note(offset, length, range(0), "a second header")
                 return False
             self._headed = True
+            self._left_out = record.left_out
             return True
         if not self._headed:
             self._headed = True
@@ -185,7 +187,11 @@ class Scanner:
             self._note(offset, length, range(0), f"record {record.seq} is out of order")
             return False
         if record.seq > self._last + 1:
-            self._miss(offset, range(self._last + 1, record.seq))
+            missing = range(self._last + 1, record.seq)
+            for left_out in self._left_out:
+                missing = _without(missing, left_out)
+            if missing:
+                self._miss(offset, missing)
         if isinstance(record, Seal):
             self._seal_at = offset
         self._last = record.seq
@@ -376,6 +382,16 @@ class Scanner:
             self.damage[-1] = replace(last, missing=missing)
         else:
             self._note(offset, 0, missing, "records are missing")
+
+
+def _without(missing: range, left_out: range) -> range:
+    """What is missing beyond what was left out; a range in its middle changes nothing."""
+    start, stop = missing.start, missing.stop
+    if left_out.start <= start < left_out.stop:
+        start = left_out.stop
+    if left_out.start < stop <= left_out.stop:
+        stop = left_out.start
+    return range(start, max(start, stop))
 
 
 def _weigh(chains: list[_Chain], chain: _Chain) -> bool:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 @click.argument(
     "paths", metavar="TAPE...", type=click.Path(path_type=Path), nargs=-1, required=True
 )
+@click.option("--secrets", is_flag=True, help="Also search for credentials, and inside base64.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def verify(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
+def verify(ctx: click.Context, paths: tuple[Path, ...], secrets: bool, as_json: bool) -> None:
     """Check that each TAPE is sealed and every byte of it is as it was written.
 
-    The exit code is 0 when all are, 1 when one is damaged or not sealed, 2 when one cannot be read.
+    With --secrets it is also searched for keys by their shape, and for the values of environment
+    variables such as OPENAI_API_KEY; what is found is named, never printed. The exit code is 0 when
+    all is well, 1 when a tape is damaged, not sealed or holds a credential, 2 when one cannot be
+    read.
     """
     from rtproxy.errors import TapeError
     from rtproxy.tape.repair import verify as verify_tape
@@ -35,15 +39,31 @@ def verify(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
             reports.append({"path": str(path), "ok": False, "error": str(error)})
             say(str(error))
             continue
-        code = max(code, 0 if report.ok else 1)
-        reports.append(_report(report))
+        found = _leaks(path) if secrets else []
+        code = max(code, 0 if report.ok and not found else 1)
+        reports.append(_report(report) | ({"secrets": found} if secrets else {}))
         if not as_json:
             click.echo(visible(f"{path}: {report}"))
             for lost in report.damage:
                 click.echo(f"  {place_of(lost)}")
+            for leak in found:
+                place = "header" if leak["seq"] is None else f"#{leak['seq']}"
+                click.echo(f"  {place}: {leak['what']}")
     if as_json:
         print_json({"schema": "rtproxy.tape.verify/1", "tapes": reports})
     ctx.exit(code)
+
+
+def _leaks(path: Path) -> list[dict[str, Any]]:
+    """What credentials are on a tape: where, and what kind."""
+    import os
+
+    from rtproxy.tape.leaks import known_values, leaks
+    from rtproxy.tape.reader import open_tape
+
+    with open_tape(path) as tape:
+        found = leaks(tape, known_values(os.environ))
+        return [{"seq": leak.seq, "what": leak.what} for leak in found]
 
 
 def _report(report: "Report") -> dict[str, Any]:
