@@ -37,6 +37,8 @@ class Answers:
         """Of the assistant's audio, by item."""
         self.audio_events = 0
         self.audio_ms = 0.0
+        self.rates: set[int] = set()
+        """Sample rates in Hz of all audio that came."""
 
     def tell_turns(self) -> None:
         """Hand new interruptions to the turns whose responses they cut."""
@@ -128,6 +130,7 @@ class Answers:
         response = self._response(event, now_ms) if event.name.startswith("response.") else None
         item_id = event.item_id or (response.id if response else "")
         self.audio_events += 1
+        self.rates.add(self.formats.of(event).rate)
         self.audio_ms += ms
         if self.levels is not None:
             track = self.levels.setdefault(item_id, Levels())

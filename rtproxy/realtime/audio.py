@@ -54,6 +54,10 @@ class AudioFormat:
         """Bytes that hold `ms` milliseconds, rounded to a whole sample."""
         return round(ms * self.rate / 1000) * self.bytes_per_sample
 
+    def silence(self, n_bytes: int) -> bytes:
+        """So many bytes of silence."""
+        return _SILENCE[self.encoding] * n_bytes
+
     def decode(self, data: bytes) -> Samples:
         """Samples from bytes, perhaps read-only; an odd last byte of pcm16 is dropped."""
         if self.encoding == "pcm16":
@@ -70,6 +74,8 @@ class AudioFormat:
         table = _ULAW_ENCODE if self.encoding == "g711_ulaw" else _ALAW_ENCODE
         return table[pcm.view(np.uint16)].tobytes()
 
+
+_SILENCE = {"pcm16": b"\0", "g711_ulaw": b"\xff", "g711_alaw": b"\xd5"}
 
 PCM16 = AudioFormat("pcm16", 24_000)
 G711_ULAW = AudioFormat("g711_ulaw", 8_000)
@@ -162,7 +168,7 @@ def resample(samples: ArrayLike, from_rate: int, to_rate: int) -> Samples:
         return pcm
     divisor = gcd(from_rate, to_rate)
     up, down = to_rate // divisor, from_rate // divisor
-    phases = _kernel(up, down)
+    phases = kernel(up, down)
     width = phases.shape[1]
     n_out = round(pcm.size * up / down)
     padded = np.zeros(pcm.size + 2 * width)
@@ -180,7 +186,7 @@ def resample(samples: ArrayLike, from_rate: int, to_rate: int) -> Samples:
 
 
 @lru_cache(maxsize=16)
-def _kernel(up: int, down: int) -> NDArray[np.float64]:
+def kernel(up: int, down: int) -> NDArray[np.float64]:
     """Filter weights, one row per phase; row p is for outputs p/up after an input sample."""
     cutoff = min(1.0, up / down)  # of the input's Nyquist frequency
     half = int(np.ceil(TAPS / cutoff))

@@ -20,6 +20,8 @@ class AudioClock:
     def __init__(self) -> None:
         self.whole = True
         """Whether all audio since the session's start is known to be counted."""
+        self.rates: set[int] = set()
+        """Sample rates in Hz of all that was appended."""
         self._ends = array("d")
         self._times = array("d")
         self._format: AudioFormat = PCM16
@@ -34,13 +36,14 @@ class AudioClock:
 
     def append(self, size: int, audio: AudioFormat, t_ms: float) -> None:
         """`size` bytes of audio arrived. Halves of a sample wait for their other half."""
+        self.rates.add(audio.rate)
         if self._lost:
             return
-        if audio != self._format:
+        if audio is not self._format and audio != self._format:
             self._origin_ms = self.total_ms
             self._format, self._bytes = audio, 0
         self._bytes += size
-        self._ends.append(self.total_ms)
+        self._ends.append(self._origin_ms + self._format.duration_ms(self._bytes))
         self._times.append(t_ms)
 
     def wall(self, ms: float) -> float | None:
