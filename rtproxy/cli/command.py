@@ -1,24 +1,12 @@
 """The command after `--`: run with our address in its environment, ended with us, heard out."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Mapping, Sequence
 
 from rtproxy.errors import CommandError
 
-NO_PROXY = "127.0.0.1,localhost,::1"
 KILL_AFTER_S = 5.0
-
-
-def environment(url: str, base: Mapping[str, str]) -> dict[str, str]:
-    """The command's environment: where the server is, and that no proxy is between."""
-    env = dict(base)
-    env["RTPROXY_URL"] = url
-    env["OPENAI_BASE_URL"] = f"{url}/v1"
-    for name in ("NO_PROXY", "no_proxy"):
-        env[name] = f"{env[name]},{NO_PROXY}" if env.get(name) else NO_PROXY
-    return env
 
 
 async def run_command(command: Sequence[str], env: Mapping[str, str], stop: asyncio.Event) -> int:
@@ -63,7 +51,3 @@ def stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-
-
-def current_environment() -> Mapping[str, str]:
-    return os.environ

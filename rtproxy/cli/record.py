@@ -2,16 +2,23 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtproxy.cli.listen import Listen
+from rtproxy.cli.access import PageOrigin, forward_options, tls_option
+from rtproxy.cli.listen import Listen, address_for
+from rtproxy.wire.address import is_loopback
 
 if TYPE_CHECKING:
-    from rtproxy.record.proxy import Settings
+    import asyncio
+    from collections.abc import Mapping
 
-DEFAULT_LISTEN = ("127.0.0.1", 8787)
+    from rich.console import Console
+
+    from rtproxy.net.route import ConnectTo
+    from rtproxy.record.injection import Injection
+    from rtproxy.record.proxy import Proxy, Settings
 
 
 class Pattern(click.ParamType[re.Pattern[str]]):
@@ -26,6 +33,22 @@ class Pattern(click.ParamType[re.Pattern[str]]):
             return value if isinstance(value, re.Pattern) else re.compile(str(value))
         except re.error as error:
             self.fail(f"{value!r} is no regular expression: {error}.", param, ctx)
+
+
+class Elsewhere(click.ParamType["ConnectTo"]):
+    """HOST:PORT:OTHER_HOST:OTHER_PORT, as curl has it."""
+
+    name = "HOST:PORT:HOST:PORT"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "ConnectTo":
+        from rtproxy.net.route import ConnectTo
+
+        try:
+            return value if isinstance(value, ConnectTo) else ConnectTo.parse(str(value))
+        except ValueError as error:
+            self.fail(f"{error}, such as api.openai.com:443:127.0.0.1:8443.", param, ctx)
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -70,16 +93,39 @@ class Pattern(click.ParamType[re.Pattern[str]]):
     help="Also remove what matches from everything taped. May be repeated. "
     "Credentials are always removed.",
 )
+@tls_option
+@forward_options("taped")
+@click.option(
+    "--connect-to",
+    type=Elsewhere(),
+    multiple=True,
+    help="Find a server at another address; its name and certificate stay its own. An empty HOST "
+    "or PORT is any, or the same. May be repeated.",
+)
+@click.option(
+    "--upstream-ca",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Trust servers whose certificates these (PEM) have signed, besides the system's.",
+)
+@click.option(
+    "--insecure", is_flag=True, help="Trust any server, whoever has signed its certificate."
+)
+@click.option(
+    "--inject-key",
+    metavar="ENV",
+    help="Add the key that is in this environment variable to requests to the upstream that have "
+    "none, so that clients need none.",
+)
+@click.option(
+    "--allow-origin",
+    type=PageOrigin(),
+    multiple=True,
+    help="With --inject-key: pages from here may use the key, such as http://localhost:3000. "
+    "May be repeated.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def record(
-    upstream: str,
-    listen: tuple[str, int] | None,
-    out: Path,
-    http: str,
-    durability: str,
-    redact: tuple[re.Pattern[str], ...],
-    command: tuple[str, ...],
-) -> None:
+def record(command: tuple[str, ...], **options: Any) -> None:
     """Put a recording proxy in front of a Realtime server.
 
     Every session that a client opens through it goes onto a tape of its own, frame by frame;
@@ -91,31 +137,59 @@ def record(
 
         rtproxy record -- python agent.py
 
+    With --forward, programs whose servers' addresses cannot be changed are recorded as they are:
+
+        rtproxy record --forward -- python agent.py
+
     Exits with 1 if a tape is incomplete (a full disk, for instance), 2 on a usage error.
     """
     import asyncio
     import gc
+    import os
     import sys
-
-    from rtproxy.record.proxy import Settings
 
     # A session's objects live as long as it does: looking through them all at every 700th new
     # object would hold up the others.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
-    host, port = listen or (DEFAULT_LISTEN[0], 0 if command else DEFAULT_LISTEN[1])
-    settings = Settings(
-        upstream=upstream,
-        host=host,
-        port=port,
-        out=out,
-        http=http,  # type: ignore[arg-type]  # click.Choice has checked it
-        durability=durability,  # type: ignore[arg-type]
-        redact=redact,
-    )
+    settings = settings_of(options, os.environ, with_command=bool(command))
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
         sys.exit(runner.run(run(settings, command)))
+
+
+def settings_of(
+    options: "Mapping[str, Any]", environ: "Mapping[str, str]", *, with_command: bool
+) -> "Settings":
+    """The proxy's settings out of the command line's options, which have click's names."""
+    from rtproxy.record.proxy import Settings
+
+    given = dict(options)
+    host, port = address_for(given.pop("listen"), with_command=with_command)
+    variable, origins = given.pop("inject_key"), given.pop("allow_origin")
+    if origins and variable is None:
+        raise click.UsageError("--allow-origin says who may use a key; it goes with --inject-key.")
+    inject = injection_of(variable, environ, origins) if variable is not None else None
+    if inject is not None and not is_loopback(host):
+        raise click.UsageError("--inject-key is for this machine only; --listen on 127.0.0.1.")
+    return Settings(host=host, port=port, inject=inject, **given)
+
+
+def injection_of(
+    variable: str, environ: "Mapping[str, str]", origins: tuple[str, ...]
+) -> "Injection":
+    """The key in an environment variable, and who may use it."""
+    from rtproxy.record.injection import Injection
+
+    if not variable.isidentifier():
+        raise click.UsageError("--inject-key takes the name of an environment variable.")
+    key = environ.get(variable, "").strip()
+    # What was given may be the key itself, so it is not repeated.
+    if not key:
+        raise click.UsageError("--inject-key: the environment variable that it names is not set.")
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise click.UsageError("--inject-key: what the variable that it names holds is no key.")
+    return Injection(key, origins)
 
 
 def fastest_loop() -> "type | None":
@@ -134,7 +208,8 @@ async def run(settings: "Settings", command: tuple[str, ...]) -> int:
 
     from rich.console import Console
 
-    from rtproxy.cli.command import current_environment, environment, run_command, stop_on_signals
+    from rtproxy.cli.access import introduce
+    from rtproxy.cli.command import stop_on_signals
     from rtproxy.record.live import LiveDisplay
     from rtproxy.record.proxy import Proxy
     from rtproxy.record.status import Status
@@ -149,10 +224,11 @@ async def run(settings: "Settings", command: tuple[str, ...]) -> int:
         async with Proxy(settings, status) as proxy:
             line = f"rtproxy: {proxy.url} → {settings.upstream}, tapes in {settings.out}/"
             console.print(line, soft_wrap=True, markup=False)
+            warn(console, settings)
             if command:
-                env = environment(proxy.url, current_environment())
-                code = await run_command(command, env, stop)
+                code = await run_with(proxy, command, stop)
             else:
+                introduce(console, proxy.access, proxy.authority)
                 await stop.wait()
     ended = "1 connection" if status.finished == 1 else f"{status.finished:,} connections"
     trouble = f"; {len(status.failures)} of them with errors" if status.failures else ""
@@ -161,3 +237,36 @@ async def run(settings: "Settings", command: tuple[str, ...]) -> int:
         style="bold red" if status.failures else None,
     )
     return code or (1 if status.failures else 0)
+
+
+async def run_with(proxy: "Proxy", command: tuple[str, ...], stop: "asyncio.Event") -> int:
+    """Run a command whose sessions come to the proxy."""
+    from rtproxy.cli.command import run_command
+    from rtproxy.cli.environment import (
+        current_environment,
+        pointed_at,
+        sent_through,
+        trusting,
+        without_key,
+    )
+
+    base = current_environment()
+    if proxy.settings.inject is not None:
+        base = without_key(proxy.settings.inject.key, base)
+    with trusting(proxy.authority, base) as env:
+        if proxy.access.forward:
+            env = sent_through(proxy.url, env, proxy.access.intercept)
+        else:
+            env = pointed_at(proxy.url, env)
+        return await run_command(command, env, stop)
+
+
+def warn(console: "Console", settings: "Settings") -> None:
+    """Say aloud what is not safe."""
+    if settings.insecure:
+        console.print(
+            "rtproxy: --insecure: no server's certificate is checked. Whoever is in between can "
+            "read the keys and change the sessions.",
+            style="bold red",
+            soft_wrap=True,
+        )

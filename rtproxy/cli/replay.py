@@ -1,21 +1,23 @@
 """`rtproxy replay`: a tape in the server's part."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtproxy.cli.listen import Listen
+from rtproxy.cli.access import PageOrigin, forward_options, tls_option
+from rtproxy.cli.listen import Listen, address_for
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from rtproxy.replay.report import Report
     from rtproxy.replay.selection import Shelf
     from rtproxy.replay.server import Settings, TapeServer
 
-DEFAULT_LISTEN = ("127.0.0.1", 8787)
-DUMMY_KEY = "sk-rtproxy-replay"
 SETTLE_S = 2.0
 """How long sessions may take to end once the command has."""
 
@@ -102,20 +104,21 @@ class Replay(click.Command):
     "--seed", type=int, default=0, show_default=True, help="Decides what faults do by chance."
 )
 @click.option("--salvage", is_flag=True, help="Play what is sound on a damaged tape.")
-@click.pass_context
-def replay(
-    ctx: click.Context,
-    tapes: tuple[Path, ...],
-    listen: tuple[str, int] | None,
-    speed: float | None,
-    match: str,
-    stall: float,
-    ignore: tuple[str, ...],
-    loop: bool,
-    faults: tuple[str, ...],
-    seed: int,
-    salvage: bool,
-) -> None:
+@tls_option
+@forward_options("answered from tapes")
+@click.option(
+    "--tunnel",
+    is_flag=True,
+    help="With --forward: let programs reach all other hosts by https. Otherwise they are refused.",
+)
+@click.option(
+    "--allow-origin",
+    type=PageOrigin(),
+    multiple=True,
+    help="Serve pages from here too, such as https://app.example.com; those of this machine are "
+    "always served. May be repeated.",
+)
+def replay(tapes: tuple[Path, ...], **options: Any) -> None:
     """Play tapes in the server's part.
 
     Each connection gets the next unused tape whose path and query fit, and is answered as on the
@@ -132,28 +135,36 @@ def replay(
     """
     import asyncio
     import sys
-    from math import inf
 
     from rtproxy.cli.record import fastest_loop
-    from rtproxy.replay.fault import parse_faults
     from rtproxy.replay.loader import load_shelf
-    from rtproxy.replay.server import Settings
 
-    command: tuple[str, ...] = ctx.meta.get("rtproxy.command", ())
-    host, port = listen or (DEFAULT_LISTEN[0], 0 if command else DEFAULT_LISTEN[1])
-    settings = Settings(
-        host=host,
-        port=port,
-        match=match,  # type: ignore[arg-type]  # click.Choice has checked it
-        speed=speed if speed is not None else (inf if command else 1.0),
-        stall_s=stall,
-        ignore=ignore,
-        loop=loop,
-        faults=parse_faults(faults, seed),
-    )
+    command: tuple[str, ...] = click.get_current_context().meta.get("rtproxy.command", ())
+    salvage = options.pop("salvage")
+    settings = settings_of(options, with_command=bool(command))
     shelf = load_shelf(tapes, salvage=salvage)
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
         sys.exit(runner.run(run(shelf, settings, command)))
+
+
+def settings_of(options: "Mapping[str, Any]", *, with_command: bool) -> "Settings":
+    """The server's settings out of the command line's options, which have click's names."""
+    from math import inf
+
+    from rtproxy.replay.fault import parse_faults
+    from rtproxy.replay.server import Settings
+
+    given = dict(options)
+    host, port = address_for(given.pop("listen"), with_command=with_command)
+    speed = given.pop("speed")
+    return Settings(
+        host=host,
+        port=port,
+        speed=speed if speed is not None else (inf if with_command else 1.0),
+        stall_s=given.pop("stall"),
+        faults=parse_faults(given.pop("faults"), given.pop("seed")),
+        **given,
+    )
 
 
 async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) -> int:
@@ -162,7 +173,8 @@ async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) ->
 
     from rich.console import Console
 
-    from rtproxy.cli.command import current_environment, environment, run_command, stop_on_signals
+    from rtproxy.cli.access import introduce
+    from rtproxy.cli.command import stop_on_signals
     from rtproxy.replay.server import TapeServer
     from rtproxy.tape.escape import visible
 
@@ -170,7 +182,12 @@ async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) ->
     stop = asyncio.Event()
     stop_on_signals(stop)
     code = 0
-    server = TapeServer(shelf, settings, lambda _, what, failed: tell(console, what, failed))
+    server = TapeServer(
+        shelf,
+        settings,
+        lambda _, what, failed: tell(console, what, failed),
+        lambda where, sentence: tell(console, f"{where}: {sentence}", failed=False),
+    )
     async with server:
         names = ", ".join(slot.name for slot in shelf.slots[:3])
         more = f" and {len(shelf.slots) - 3} more" if len(shelf.slots) > 3 else ""
@@ -178,14 +195,34 @@ async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) ->
         for note in shelf.notes:
             console.print(f"rtproxy: {visible(note)}")
         if command:
-            env = environment(server.url, current_environment())
-            env.setdefault("OPENAI_API_KEY", DUMMY_KEY)
-            code = await run_command(command, env, stop)
+            code = await run_with(server, command, stop)
             await server.settle(SETTLE_S)
         else:
+            introduce(console, server.access, server.authority)
             await stop.wait()
     mismatched = conclude(server, console, with_command=bool(command))
     return code or mismatched
+
+
+async def run_with(server: "TapeServer", command: tuple[str, ...], stop: "asyncio.Event") -> int:
+    """Run a command whose sessions are played from the tapes."""
+    from rtproxy.cli.command import run_command
+    from rtproxy.cli.environment import (
+        DUMMY_KEY,
+        current_environment,
+        pointed_at,
+        sent_through,
+        trusting,
+    )
+
+    with trusting(server.authority, current_environment()) as env:
+        if server.access.forward:
+            plain = not server.settings.tunnel
+            env = sent_through(server.url, env, server.access.intercept, plain=plain)
+        else:
+            env = pointed_at(server.url, env)
+        env.setdefault("OPENAI_API_KEY", DUMMY_KEY)
+        return await run_command(command, env, stop)
 
 
 def tell(console: "Console", what: "Report | str", failed: bool) -> None:

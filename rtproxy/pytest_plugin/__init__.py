@@ -231,10 +231,9 @@ def folder_of(item: pytest.Function) -> Path:
 
 def environment(trial: "Trial") -> dict[str, str]:
     """What is set while the test runs, as `rtproxy record -- COMMAND` and `replay` set it."""
-    from rtproxy.cli.command import environment as for_command
-    from rtproxy.cli.replay import DUMMY_KEY
+    from rtproxy.cli.environment import DUMMY_KEY, pointed_at
 
-    env = for_command(trial.handle.url, os.environ)
+    env = pointed_at(trial.handle.url, os.environ)
     if not trial.handle.recording:
         env.setdefault("OPENAI_API_KEY", DUMMY_KEY)
     return {name: value for name, value in env.items() if os.environ.get(name) != value}
