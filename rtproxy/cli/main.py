@@ -16,10 +16,12 @@ COMMANDS = {
     "replay": "Play tapes to clients, in the server's part.",
     "drive": "Play a tape to a live server, in the client's part.",
     "inspect": "Show what is on a tape.",
+    "diff": "Show what changed between two tapes, or between two folders of them.",
     "export": "Write a tape as a transcript, audio, a trace, or for another tool.",
     "import": "Make a tape of what another tool has recorded.",
     "tape": "List, check, repair and dump tapes.",
     "simulate": "Run an offline Realtime server.",
+    "ca": "Show the local CA for TLS, and how programs are made to trust it.",
     "demo": "Record a simulated call and look at it; needs no key and no network.",
 }
 """Subcommand → its one line in `--help`. `rtproxy.cli.NAME` holds a click command `NAME`."""

@@ -9,11 +9,18 @@ import orjson
 from rtproxy.diff.difference import LEVELS, Diff, Difference, Level, Metric, TurnPair, Verdict, rank
 from rtproxy.diff.distribution import SetDiff, Spread
 
-PASSED_OVER = (".p95",)
-"""Metrics that stand in the table only if a budget is on them."""
+MAIN = (
+    "v2v.p50", "v2v.max", "endpoint.p50", "queue.p50", "model.p50", "tool.p50", "barge_in.p50",
+    "tokens_out",
+)  # fmt: skip
+"""Metrics that always stand in the table; others if a budget is on them or they changed."""
+MUCH_MS, MUCH = 50.0, 0.1
+"""A time that changed by so many ms and by this part of it is worth a line."""
 LONG_MS = 9_999.5
 """From here on milliseconds are told in seconds."""
 MINUS = "−"
+UNITS = {"tokens": "", "count": ""}
+"""Units that the name of the metric says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +148,7 @@ def remark(difference: Difference) -> str:
     if difference.kind == "moved":
         return "moved"
     if difference.wer is not None and difference.words is not None:
-        return f"{difference.wer * 100:.0f} % of words"
+        return f"{difference.wer * 100:.0f} % of words differ"
     a, b = difference.a, difference.b
     if difference.unit is not None and is_number(a) and is_number(b):
         return signed(b - a, difference.unit)
@@ -174,10 +181,11 @@ def written(difference: Difference, side: str) -> str:
 
 def places(diff: Diff) -> str:
     """Where two sessions differ, in one line: `turn 1 assistant, v2v_ms; turn 2 end`."""
-    return "; ".join(
-        f"{heading(group.pair)} {', '.join(dict.fromkeys(map(where, group.differences)))}"
-        for group in groups(diff)
-    )
+    found = []
+    for group in groups(diff):
+        named = ", ".join(dict.fromkeys(map(where, group.differences)))
+        found.append(named if group.pair is None else f"{heading(group.pair)} {named}")
+    return "; ".join(found)
 
 
 # Metrics.
@@ -188,13 +196,27 @@ def metric_rows(diff: Diff) -> list[MetricRow]:
     rows, judged = [], {verdict.key: verdict for verdict in diff.budgets}
     for metric in diff.metrics:
         verdict = judged.pop(metric.key, None)
-        known = metric.a is not None or metric.b is not None
-        if verdict is not None or (known and not metric.key.endswith(PASSED_OVER)):
+        if verdict is not None or _tells(metric):
             rows.append(_metric_row(metric, verdict))
     for verdict in judged.values():
         metric = Metric(verdict.key, verdict.a, verdict.b, verdict.unit)
         rows.append(_metric_row(metric, verdict))
     return rows
+
+
+def _tells(metric: Metric) -> bool:
+    """Whether a metric on which there is no budget is worth a line."""
+    if metric.a is None and metric.b is None:
+        return False
+    if metric.key in MAIN:
+        return True
+    if metric.a is None or metric.b is None or metric.change is None:
+        return not metric.key.endswith((".p95", ".max"))
+    if metric.unit == "ms":
+        if metric.key.endswith(".p95"):
+            return False
+        return abs(metric.change) >= max(MUCH_MS, MUCH * abs(metric.a))
+    return abs(metric.change) > (MUCH * abs(metric.a) if metric.unit == "tokens" else 0.005)
 
 
 def _metric_row(metric: Metric, verdict: Verdict | None) -> MetricRow:
@@ -264,8 +286,10 @@ def amount(number: float | None, unit: str) -> str:
         return "–"
     if unit == "ms" and abs(number) >= LONG_MS:
         return _signless(f"{number / 1000:,.2f} s")
-    text = f"{number:,.0f}" if unit == "ms" or float(number).is_integer() else f"{number:,.3g}"
-    return _signless(f"{text} {unit}".rstrip())
+    digits = 0 if unit == "ms" or abs(number) >= 100 else 1 if abs(number) >= 10 else 3
+    text = f"{number:,.{digits}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return _signless(f"{text} {UNITS.get(unit, unit)}".rstrip())
 
 
 def signed(number: float, unit: str) -> str:

@@ -73,7 +73,7 @@ class Terminal:
                 yield self._titled(title, f"“{said}”" if said else "")
             for difference in group.differences:
                 if self._width is None:
-                    yield from self._unified(title, difference)
+                    yield from self._unified(title if group.pair else "", difference)
                 else:
                     yield from self._beside(difference, self._width)
         yield from self._look(diff)

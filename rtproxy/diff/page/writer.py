@@ -11,9 +11,7 @@ from rtproxy.view.file import write_file
 def read_assets() -> Assets:
     """The page's own files, from the package."""
     folder = files("rtproxy.diff.page") / "assets"
-    return Assets(
-        (folder / "page.css").read_text("utf-8"), (folder / "page.js").read_text("utf-8")
-    )
+    return Assets((folder / "page.css").read_text("utf-8"), (folder / "page.js").read_text("utf-8"))
 
 
 def write_page(path: Path, page: bytes) -> None:
