@@ -3,24 +3,28 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes | Iterable[bytes]) -> int:
     """Write a file under a name of its own beside `path`, which it gets when all is written.
 
-    Raises OSError.
+    Returns how many bytes it has. Raises OSError.
     """
+    size = 0
     fd, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(data)
+            for piece in (data,) if isinstance(data, bytes) else data:
+                size += file.write(piece)
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
         raise
+    return size
 
 
 def _umask() -> int:

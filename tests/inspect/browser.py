@@ -1,0 +1,107 @@
+"""Chromium for tests of pages: one for a module, headless, off the network.
+
+    @pytest.fixture(scope="module")
+    def browser() -> Iterator[Browser]:
+        with chromium() as browser:
+            yield browser
+
+    with visit(browser, path) as visit:
+        visit.page.click("#play")
+    assert not visit.complaints and not visit.requests
+
+A page's Content-Security-Policy forbids eval, which `wait_for_function` uses: wait for elements
+with `expect` instead.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Page, Request, expect, sync_playwright
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+)
+WIDE = (1280, 800)
+NARROW = (390, 844)
+
+
+@dataclass
+class Visit:
+    """A page that was opened, and what it did: all it complained of, and all it asked for."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    """Every address but the page's own."""
+
+    def number(self, selector: str, attribute: str) -> float:
+        """An element's attribute that is a number."""
+        return float(self.page.locator(selector).get_attribute(attribute) or "nan")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser that is closed at the end; the test is skipped where there is none."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("there is no Chromium here")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def visit(
+    browser: Browser,
+    address: str | Path,
+    place: str = "",
+    *,
+    size: tuple[int, int] = WIDE,
+    scheme: Literal["light", "dark"] = "light",
+    ready: str = "html[data-ready]",
+) -> Iterator[Visit]:
+    """Open a page in a fresh context; `place` is what follows in the address, such as #t=2."""
+    url = (address.as_uri() if isinstance(address, Path) else address) + place
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+        has_touch=size[0] < 900,
+    )
+    context.set_default_timeout(10_000)
+    visited = Visit(context.new_page())
+    page, complaints = visited.page, visited.complaints
+
+    def dismiss(dialog: Dialog) -> None:
+        complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def note(request: Request) -> None:
+        visited.requests.append(request.url)
+
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+    page.on("dialog", dismiss)
+    page.on("request", note)
+    try:
+        page.goto(url)
+        expect(page.locator(ready)).to_be_attached()
+        own = url.split("#")[0]
+        visited.requests[:] = [asked for asked in visited.requests if asked.split("#")[0] != own]
+        yield visited
+    finally:
+        context.close()
