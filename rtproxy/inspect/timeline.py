@@ -69,6 +69,10 @@ MARGIN_MS = 200.0
 """What is shown before and after a single turn."""
 
 
+_TIMED = (Event, Control)  # written out in place it would be made anew for each record
+_SEQS_END = 1 << 63
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A part of the tape's time, in ms."""
@@ -96,7 +100,7 @@ class Moments:
 
     def take(self, record: object) -> None:
         """Note the time of a record, if it has one."""
-        if isinstance(record, Event | Control) and 0 <= record.seq < 1 << 63:
+        if isinstance(record, _TIMED) and 0 <= record.seq < _SEQS_END:
             self._seqs.append(record.seq)
             self._times.append(record.t_ns)
 

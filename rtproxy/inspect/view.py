@@ -144,8 +144,8 @@ class View:
             for key, value in session.config.fields.items()
             if key not in ("model", "instructions")
         }
-        if fields:
-            yield self.screen.labelled("settings", settings(fields))
+        if shown := settings(fields):
+            yield self.screen.labelled("settings", shown)
         yield from self._labelled_parts("call", self.summary())
         if not session.times_known:
             yield from self._note("This tape has no times: how long things took is unknown.")

@@ -1,6 +1,5 @@
 """Errors the server reported, what caused each, and how the session ended."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,19 +59,23 @@ class Problem:
 
 
 class Causes:
-    """Remembers the client's last events, to find the one that an error is about."""
+    """Remembers the client's last events, to find the one that an error is about.
+
+    Those with an id in two lots: of the older ones the whole lot is forgotten at once.
+    """
 
     def __init__(self) -> None:
-        self._by_id: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self._by_id: dict[str, tuple[int, str]] = {}
+        self._older: dict[str, tuple[int, str]] = {}
         self._latest: dict[str, int] = {}
 
     def note(self, name: str, event_id: str | None, seq: int) -> None:
         """A client's event; `name` is canonical."""
         if event_id is not None:
             self._by_id[event_id] = (seq, name)
-            if len(self._by_id) > REMEMBERED:
-                self._by_id.popitem(last=False)
-        if len(self._latest) < REMEMBERED or name in self._latest:
+            if len(self._by_id) >= REMEMBERED:
+                self._older, self._by_id = self._by_id, {}
+        if name in self._latest or len(self._latest) < REMEMBERED:
             self._latest[name] = seq
 
     def problem(self, body: Data, t_ms: float, seq: int) -> Problem:
@@ -80,7 +83,7 @@ class Causes:
         error = mapping(body, "error")
         event_id, param = string(error, "event_id"), string(error, "param")
         code = string(error, "code")
-        cause = self._by_id.get(event_id) if event_id else None
+        cause = (self._by_id.get(event_id) or self._older.get(event_id)) if event_id else None
         certain = cause is not None
         if cause is None and not event_id:
             cause = self._guess(code, param)

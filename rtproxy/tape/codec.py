@@ -49,9 +49,15 @@ MAX_MAP_RECORD = 1 << 22
 MAX_ITEMS = 1 << 16
 """The most elements of an array or map on a tape."""
 
+EVENT_MARK = 0x97
+"""First byte of an event of this version: an array of seven elements."""
+UINT32 = 0xCE
+"""First byte of a number in uint32 form."""
+
 _FRAME = struct.Struct(">BBIBI")
 _HEAD = struct.Struct(">BBI")
-_UINT32 = 0xCE
+unpack_frame = _FRAME.unpack_from
+"""(first byte, UINT32, length of the body, UINT32, CRC) of a buffer from an offset on."""
 _UINT64 = 0xCF
 _MAX_DEPTH = 32
 _LARGE = 1 << 16
@@ -134,8 +140,8 @@ def _framed(first: int, body: bytes) -> bytes:
     size = len(body)
     if size > MAX_BODY:
         raise ValueError(f"a record of {size} bytes is too large for a tape")
-    crc = zlib.crc32(body, zlib.crc32(_HEAD.pack(first, _UINT32, size)))
-    return _FRAME.pack(first, _UINT32, size, _UINT32, crc) + body
+    crc = zlib.crc32(body, zlib.crc32(_HEAD.pack(first, UINT32, size)))
+    return _FRAME.pack(first, UINT32, size, UINT32, crc) + body
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -171,8 +177,8 @@ def frame_at(data: bytes, at: int = 0) -> Frame | None:
     first, length_mark, size, crc_mark, crc = _FRAME.unpack_from(data, at)
     if (
         not 0x93 <= first <= 0x9F
-        or length_mark != _UINT32
-        or crc_mark != _UINT32
+        or length_mark != UINT32
+        or crc_mark != UINT32
         or not 0 < size <= MAX_BODY
     ):
         return None
@@ -186,7 +192,7 @@ def crc_of(data: bytes) -> int:
 
 def crc_of_head(data: bytes, size: int | None = None) -> int:
     """CRC-32 of a record's first six bytes, with its length replaced by `size` when given."""
-    return zlib.crc32(data[:6] if size is None else _HEAD.pack(data[0], _UINT32, size))
+    return zlib.crc32(data[:6] if size is None else _HEAD.pack(data[0], UINT32, size))
 
 
 def is_sound(data: bytes) -> bool:
@@ -233,6 +239,24 @@ def decode_sound(data: bytes) -> Record:
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         pass
     raise TapeDamagedError("The record is malformed.")
+
+
+def decode_plain_event(data: bytes) -> Event | None:
+    """Decode an event whose CRC is known to match, without a look at what it will build.
+
+    None for anything else, and for what is malformed, which `decode_sound` tells apart. A hostile
+    one may build 60 times its size.
+    """
+    try:
+        _, _, kind, seq, t_ns, flags, payload = msgpack.unpackb(
+            data, max_array_len=7, max_map_len=0, max_ext_len=0
+        )
+    except (ValueError, TypeError, RecursionError):
+        return None
+    plain_numbers = type(seq) is type(t_ns) is type(flags) is int
+    if kind != KIND_EVENT or not plain_numbers or type(payload) not in (str, bytes):
+        return None
+    return Event(seq, t_ns, flags, payload)
 
 
 def _decode_event(data: bytes) -> Event:

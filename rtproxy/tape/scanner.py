@@ -35,6 +35,7 @@ from rtproxy.tape.codec import (
     frame_at,
     kind_and_seq,
 )
+from rtproxy.tape.plain_events import plain_events
 from rtproxy.tape.record import KIND_HEADER, KIND_TRAILER, Header, Record, Seal, Trailer
 
 CHUNK = 1 << 18
@@ -129,7 +130,9 @@ class Scanner:
         self._chunk = b""
         self._allowance = SEARCH_FACTOR * size + SEARCH_FLOOR
         while self.position < size:
-            start = self.position
+            yield from self._plain_events(size)
+            if (start := self.position) == size:
+                return
             frame = frame_at(self._take(start, FRAME_SIZE))
             if not final and start + (frame.size if frame else FRAME_SIZE) > size:
                 return
@@ -146,6 +149,16 @@ class Scanner:
                 continue
             if self._accept(start, record, len(data)):
                 yield Scanned(start, data, record)
+
+    def _plain_events(self, size: int) -> Iterator[Scanned]:
+        """The events that follow in the chunk at hand, as long as nothing is special."""
+        base, begin = self._base, self.position - self._base
+        end = min(len(self._chunk), size - base)
+        if self._headed and not self._ended and begin >= 0:
+            for at, data, event in plain_events(self._chunk, begin, end, self._last + 1):
+                self._last = event.seq
+                self.position = base + at + len(data)
+                yield Scanned(base + at, data, event)
 
     def _load(self, offset: int, frame: Frame | None, size: int) -> bytes | None:
         """The record's bytes when it is sound; a large one is not held before that is known."""
@@ -280,8 +293,7 @@ class Scanner:
         if candidate.kind == KIND_HEADER:
             return not self._headed and self._last < 0
         if candidate.kind == KIND_TRAILER:
-            # Its seal is the one that was read, or was hit by the damage.
-            seal = self._seal_offset(candidate)
+            seal = self._seal_offset(candidate)  # of what was read, or hit by the damage
             return candidate.end == size and (seal == self._seal_at or seal >= self.position)
         return candidate.seq is not None and candidate.seq > self._last
 
@@ -378,7 +390,7 @@ class Scanner:
     def _miss(self, offset: int, missing: range) -> None:
         """Remember that records are missing: where bytes before `offset` were lost, or cut out."""
         last = self.damage[-1] if self.damage else None
-        if last is not None and last.offset + last.length == offset and not last.missing:
+        if last and last.offset + last.length == offset and not last.missing:
             self.damage[-1] = replace(last, missing=missing)
         else:
             self._note(offset, 0, missing, "records are missing")

@@ -95,7 +95,7 @@ def test_the_events_of_a_turn(tape: Path) -> None:
     narrower = run(tape, "--turn", "1", "--filter", "client,error !*.append").stdout
     rows = narrower.split("what matters\n")[1].splitlines()
     assert [re.findall(r"[a-z_]+\.[a-z_.]+|error", row)[0] for row in rows] == [
-        "conversation.item.truncate", "error", "rtproxy.text", "rtproxy.close",
+        "rtproxy.pong", "conversation.item.truncate", "error", "rtproxy.text", "rtproxy.close",
     ]  # fmt: skip
     lines = run(tape, "--turn", "1", "--ndjson").stdout.splitlines()
     assert lines == run(tape, "--ndjson", "--filter", "turn:1").stdout.splitlines()

@@ -1,0 +1,64 @@
+"""Appends that are written plainly are told without parsing, and nothing else is."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtproxy.realtime.event import RealtimeEvent, plain_append
+from rtproxy.realtime.session import Session
+from rtproxy.simulate.library import load
+from rtproxy.tape.record import Event
+from tests.realtime.simulated import SimulatedCall
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        ('{"type":"input_audio_buffer.append","audio":"AAAA"}', (None, "AAAA")),
+        ('{"type": "input_audio_buffer.append", "audio": "AAA="}', (None, "AAA=")),
+        ('{"event_id":"e","type":"input_audio_buffer.append","audio":""}', ("e", "")),
+        ('{"type":"input_audio_buffer.append","audio":"AA\\nAA"}', None),
+        ('{"type":"input_audio_buffer.append","audio":"AAAA"} ', None),
+        ('{"type":"input_audio_buffer.append","audio":"AAAA","event_id":"e"}', None),
+        ('{"type":"input_audio_buffer.append","audio":"A","audio":"AAAA"}', None),
+        ('{"type":"input_audio_buffer.append","audio":"AAAA"', None),
+        ('{"type":"input_audio_buffer.append","audio":null}', None),
+        ('{"type":"input_audio_buffer.append"}', None),
+        ('{"type":"input_audio_buffer.commit","audio":"AAAA"}', None),
+        ('{"x":{"type":"input_audio_buffer.append","audio":"AAAA"}}', None),
+        ("", None),
+    ],
+)
+def test_only_what_is_plain_is_told(payload: str, expected: tuple[str | None, str] | None) -> None:
+    assert plain_append(payload) == expected
+
+
+@given(st.text(alphabet='{}"\\:, aAudio=', max_size=30), st.text(max_size=5))
+def test_what_is_told_is_what_the_json_says(audio: str, event_id: str) -> None:
+    head = json.dumps({"event_id": event_id, "type": "input_audio_buffer.append"})[:-1]
+    payload = f'{head}, "audio": "{audio}"}}'
+    found = plain_append(payload)
+    if found is not None:
+        assert json.loads(payload) == {
+            "event_id": found[0], "type": "input_audio_buffer.append", "audio": found[1],
+        }  # fmt: skip
+
+
+class Thorough(Session):
+    """Wants to meet every event, so that none is told in a hurry."""
+
+    def meet(self, event: RealtimeEvent) -> None:
+        super().meet(event)
+
+
+@pytest.mark.parametrize("name", ["support-call", "beta", "g711", "choppy"])
+def test_a_session_is_the_same_either_way(name: str) -> None:
+    records = SimulatedCall(load(name)).play().records
+    assert sum(isinstance(r, Event) and bool(plain_append(str(r.payload))) for r in records) > 50
+    quick, thorough = Session.fold(records, levels=True), Thorough.fold(records, levels=True)
+    assert quick.to_json() == thorough.to_json()
+    assert quick.input_levels is not None
+    assert thorough.input_levels is not None
+    assert quick.input_levels.values() == thorough.input_levels.values()
