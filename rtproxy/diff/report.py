@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import orjson
 
 from rtproxy.diff.difference import LEVELS, Diff, Difference, Level, Metric, TurnPair, Verdict, rank
 from rtproxy.diff.distribution import SetDiff, Spread
+from rtproxy.diff.summary import summary
 
 MAIN = (
     "v2v.p50", "v2v.max", "endpoint.p50", "queue.p50", "model.p50", "tool.p50", "barge_in.p50",
@@ -52,13 +50,13 @@ def groups(diff: Diff) -> list[Group]:
 
 
 def result(diff: Diff | SetDiff) -> str:
-    """How it came out, such as `3 differences: 1 tools, 2 text · in 1 of 4 turns`."""
+    """How it came out, such as `3 differences (tools 1, text 2) · in 1 of 4 turns`."""
     if isinstance(diff, SetDiff):
         return _set_result(diff)
     parts = []
     if diff.differences:
-        by_level = ", ".join(f"{n} {level}" for level, n in diff.count().items() if n)
-        parts.append(f"{count(len(diff.differences), 'difference')}: {by_level}")
+        by_level = ", ".join(f"{level} {n}" for level, n in diff.count().items() if n)
+        parts.append(f"{count(len(diff.differences), 'difference')} ({by_level})")
         turns = [pair for pair in diff.pairs if diff.of_turn(pair)]
         if turns:
             parts.append(f"in {len(turns)} of {count(len(diff.pairs), 'turn')}")
@@ -96,7 +94,8 @@ def _set_result(diff: SetDiff) -> str:
 def _budgets(verdicts: Sequence[Verdict]) -> Iterator[str]:
     broken = sum(not verdict.ok for verdict in verdicts)
     if broken:
-        yield f"{broken} of {count(len(verdicts), 'budget')} broken"
+        of = f" of {len(verdicts)}" if broken < len(verdicts) else ""
+        yield f"{broken}{of} {'budget' if len(verdicts) == 1 else 'budgets'} broken"
     elif verdicts:
         yield "budget kept" if len(verdicts) == 1 else f"{len(verdicts)} budgets kept"
 
@@ -155,18 +154,6 @@ def remark(difference: Difference) -> str:
     return ""
 
 
-def value(found: Any, unit: str | None = None) -> str:
-    """A value in one line: a number with its unit, text as it is, JSON of anything else."""
-    if unit is not None and is_number(found):
-        return amount(found, unit)
-    if isinstance(found, str):
-        return found
-    try:
-        return orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()
-    except TypeError:
-        return str(found)
-
-
 def written(difference: Difference, side: str) -> str:
     """The value of a side ("a" or "b") as it is shown; "" where there is none."""
     if difference.kind == ("added" if side == "a" else "removed"):
@@ -176,7 +163,9 @@ def written(difference: Difference, side: str) -> str:
     found = difference.a if side == "a" else difference.b
     if isinstance(found, str) and difference.words is None:
         return f'"{found}"' if not found or difference.level == "tools" else found
-    return value(found, difference.unit)
+    if difference.unit is not None and is_number(found):
+        return amount(found, difference.unit)
+    return summary(found, difference.path)
 
 
 def places(diff: Diff) -> str:

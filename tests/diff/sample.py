@@ -23,24 +23,31 @@ def text_of(side: str) -> str:
 
 
 DIFFERENCES = (
-    Difference("text", None, None, "config.voice", "changed", "alloy", "marin", 2, 2),
+    Difference("text", None, None, "session.audio.output.voice", "changed", "alloy", "marin", 2, 2),
     Difference(
         "tools", 1, 1, "turns[0].tools[0].arguments.order", "changed", "latest", "12", 143, 150
     ),
     Difference(
         "tools", 1, 1, "turns[0].tools[1]", "added", None,
-        {"name": "send_mail", "arguments": {"to": "me@example.com", "urgent": True}}, None, 161,
+        {"name": "send_mail", "arguments": {"to": "me@example.com"}, "output": "sent"}, None, 161,
     ),
     Difference(
-        "text", 1, 1, "turns[0].assistant", "changed", text_of("a"), text_of("b"), 311, 318,
+        "text", 1, 1, "turns[0].responses[1].items[0].text", "changed",
+        text_of("a"), text_of("b"), 311, 318,
         words=WORDS, wer=0.0612,
     ),
-    Difference("timing", 1, 1, "turns[0].v2v_ms", "changed", 827.0, 1115.2, 120, 122, "ms"),
-    Difference("structure", 2, 2, "turns[1].end", "changed", "completed", "interrupted", 468, 477),
+    Difference(
+        "timing", 1, 1, "turns[0].metrics.model_ms", "changed", 827.0, 1115.2, 120, 122, "ms"
+    ),
+    Difference(
+        "structure", 2, 2, "turns[1].responses[0].status", "changed",
+        "completed", "cancelled", 468, 477,
+    ),
     Difference("structure", 3, 4, "turns[2]", "moved", 3, 4, 470, 520),
     Difference(
         "structure", None, 3, "turns[2]", "added", None,
-        "Do you deliver to the moon? → Not yet.", None, 490,
+        {"kind": "speech", "user": "Do you deliver to the moon?", "assistant": "Not yet."},
+        None, 490,
     ),
 )  # fmt: skip
 
@@ -62,9 +69,9 @@ METRICS = (
     Metric("model.p50", 300.4, 290.0, "ms", 3, 4),
     Metric("barge_in.p50", None, 12.5, "ms", 0, 1),
     Metric("tool.p50", None, None, "ms", 0, 0),
-    Metric("tokens_out", 174, 1212, ""),
-    Metric("wer", 0.0, 0.0612, ""),
-    Metric("level", -21.3, -23.4, "dB"),
+    Metric("tokens_out", 174, 1212, "tokens"),
+    Metric("assistant.wer", 0.0, 6.12, "%"),
+    Metric("errors", 0, 2, ""),
 )
 BUDGETS = (
     Verdict("v2v.p50=+200ms", "v2v.p50", 827.0, 1115.2, 1027.0, "ms", False),

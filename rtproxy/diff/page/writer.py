@@ -9,9 +9,10 @@ from rtproxy.view.file import write_file
 
 
 def read_assets() -> Assets:
-    """The page's own files, from the package."""
-    folder = files("rtproxy.diff.page") / "assets"
-    return Assets((folder / "page.css").read_text("utf-8"), (folder / "page.js").read_text("utf-8"))
+    """The page's own files, from the package; colours are those of every page."""
+    folder, theme = files("rtproxy.diff.page") / "assets", files("rtproxy.view") / "theme.css"
+    style = theme.read_text("utf-8") + (folder / "page.css").read_text("utf-8")
+    return Assets(style, (folder / "page.js").read_text("utf-8"))
 
 
 def write_page(path: Path, page: bytes) -> None:
