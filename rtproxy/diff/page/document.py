@@ -12,8 +12,9 @@ from rtproxy.diff.distribution import SetDiff
 from rtproxy.diff.page.cards import differences, metrics, pairs, spreads
 from rtproxy.diff.page.drawing import Drawing, legend
 from rtproxy.diff.page.lanes import Side
-from rtproxy.diff.page.markup import Markup, hash_of, joined, tag
+from rtproxy.diff.page.markup import Markup, joined, tag
 from rtproxy.diff.report import compared, result
+from rtproxy.view.embed import hash_of
 
 LOOKS = ("speech", "heard", "unheard", "dry", "waiting", "streaming", "tool")
 UNTIMED = "One of these tapes has no times: there is no timeline."

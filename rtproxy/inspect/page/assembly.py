@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtproxy.inspect.page.embed import as_json, as_text, block, hash_of, packed
+from rtproxy.view.embed import as_json, as_text, block, hash_of, packed
 
 SCRIPTS = (
     "element", "signal", "words", "data", "theme", "span", "peaks", "reel", "audio", "stretch",
@@ -18,7 +18,7 @@ SCRIPTS = (
     "address", "keys", "start",
 )  # fmt: skip
 """The script's files in the order in which they stand; each is one noun."""
-STYLES = ("theme", "page", "timeline", "panels", "print")
+STYLES = ("page", "timeline", "panels", "print")
 
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"

@@ -10,7 +10,7 @@ import orjson
 
 from rtproxy.inspect.document import body
 from rtproxy.inspect.entry import Entry
-from rtproxy.inspect.page.embed import packed
+from rtproxy.view.embed import packed
 
 PLAIN = 1_024
 """A payload of up to this many bytes is taken as it is."""

@@ -22,11 +22,11 @@ from rtproxy.inspect.page.assembly import (
     page,
 )
 from rtproxy.inspect.page.call import call
-from rtproxy.inspect.page.embed import packed
 from rtproxy.inspect.page.gathering import Gathering
 from rtproxy.inspect.page.reel import Reel
 from rtproxy.realtime.session import Session
 from rtproxy.tape.reader import Tape
+from rtproxy.view.embed import packed
 from rtproxy.view.file import write_file
 
 INLINE = 20_000_000
@@ -69,15 +69,15 @@ def write_page(tape: Tape, path: Path, *, inline: int = INLINE) -> Written:
 
 
 def read_assets() -> Assets:
-    """The page's own files, from the package."""
-    folder = files("rtproxy.inspect.page") / "assets"
+    """The page's own files, from the package; colours are those of every page."""
+    folder, theme = files("rtproxy.inspect.page") / "assets", files("rtproxy.view") / "theme.css"
 
     def read(name: str) -> str:
         return (folder / name).read_text("utf-8")
 
     return Assets(
         read("page.html"),
-        "\n".join(read(f"{name}.css") for name in STYLES),
+        "\n".join((theme.read_text("utf-8"), *(read(f"{name}.css") for name in STYLES))),
         joined([read(f"{name}.js") for name in SCRIPTS]),
     )
 
