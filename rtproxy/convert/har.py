@@ -13,6 +13,7 @@ what the proxy kept back. See http://www.softwareishard.com/blog/har-12-spec/.
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -53,7 +54,8 @@ def entry(header: Header, records: Iterable[Record], duration_ns: int) -> Iterat
 
 def _websocket_entry(header: Header, records: Iterable[Record], duration_ns: int) -> Iterator[str]:
     said = _response(header)
-    base_ns = header.started_ns or 0
+    started_ns = header.started_ns or 0
+    base_ns = started_ns - started_ns % 1000  # the start is told to the microsecond
     yield json_line({**_head(header, duration_ns), "_resourceType": "websocket"})[:-1]
     yield ',"_webSocketMessages":['
     separator = "\n"
@@ -80,8 +82,8 @@ def _http_entry(header: Header, records: Iterable[Record], duration_ns: int) -> 
         said["bodySize"] = received.size
     whole = _head(header, duration_ns)
     if sent.size:
-        post = sent.content(_header(_map(header.fields.get("request")), "content-type"))
-        whole["request"]["postData"] = post
+        mime = _header(_map(header.fields.get("request")), "content-type")
+        whole["request"]["postData"] = sent.post_data(mime)
         whole["request"]["bodySize"] = sent.size
     yield json_line({**whole, "_resourceType": "fetch", "response": said})
 
@@ -127,14 +129,15 @@ def url_of(header: Header) -> str:
     if whole := _URL.match(target):
         base, target = whole[0], target[whole.end() :]
     else:
-        base = _text(header.fields.get("upstream")) or f"http://{_header(request, 'host')}"
+        base = _text(header.fields.get("upstream")) or ""
+        base = base if _URL.match(base) else f"http://{_header(request, 'host')}"
     found = _URL.match(base)
     scheme = ("ws" if websocket else "http") + (found[1].lower() if found else "")
     host = found[0].partition("://")[2] if found else NOWHERE
     prefix = base[found.end() :].rstrip("/") if found else ""
     if target[:1] not in ("/", "?"):
         target = f"/{target}"
-    if not f"{target}/".startswith(f"{prefix}/"):
+    if not f"{target.partition('?')[0]}/".startswith(f"{prefix}/"):
         target = prefix + target
     return f"{scheme}://{host}{target}"
 
@@ -163,6 +166,9 @@ def _refused(response: dict[str, Any], record: Control) -> dict[str, Any]:
         response |= {"status": status, "statusText": _phrase(status)}
     body = _Body()
     said = record.data.get("body")
+    if isinstance(said, bytes):
+        with suppress(UnicodeDecodeError):
+            said = said.decode()
     if isinstance(said, str | bytes):
         body.add(said)
         return {**response, "content": body.content(response["content"]["mimeType"])}
@@ -203,13 +209,19 @@ class _Body:
             self._kept += len(self._parts[-1])
 
     def content(self, mime: str) -> dict[str, Any]:
-        """As `content` or `postData` has it: text where it is text, else base64."""
+        """As a response has it: text where it is text, else base64."""
+        return {"size": self.size, "mimeType": mime, **self._said("encoding")}
+
+    def post_data(self, mime: str) -> dict[str, Any]:
+        """As a request has it, for which HAR knows text alone."""
+        return {"mimeType": mime, **self._said("_encoding")}
+
+    def _said(self, encoding: str) -> dict[str, str]:
         data = b"".join(self._parts)
-        found: dict[str, Any] = {"size": self.size, "mimeType": mime}
         if self._text:
-            found["text"] = data.decode("utf-8", "replace")
+            found = {"text": data.decode("utf-8", "replace")}
         else:
-            found |= {"text": b64encode(data).decode(), "encoding": "base64"}
+            found = {"text": b64encode(data).decode(), encoding: "base64"}
         if self._kept < self.size:
             found["comment"] = f"The first {self._kept:,} bytes; the body is longer."
         return found

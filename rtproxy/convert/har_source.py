@@ -6,6 +6,7 @@ entry. The document is read member by member, so that one of any size takes litt
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -155,7 +156,7 @@ class _Entry:
             text = body.get("text")
             if not isinstance(text, str) or not text:
                 continue
-            if body.get("encoding") != "base64":
+            if "base64" not in (body.get("encoding"), body.get("_encoding")):
                 yield Event(0, at, flags, text)
                 continue
             try:
@@ -259,9 +260,13 @@ def _refused(response: Mapping[str, Any]) -> Control | None:
     status = response.get("status")
     if type(status) is not int or not 200 <= status <= 599:
         return None
-    body = _map(response.get("content")).get("text")
+    content = _map(response.get("content"))
+    body: Any = content.get("text")
     data: dict[str, Any] = {"status": status}
     if isinstance(body, str):
+        if content.get("encoding") == "base64":
+            with suppress(ValueError):
+                body = decode_base64(body)
         data["body"] = body
     return Control(0, 0, FROM_SERVER, "refused", data)
 
