@@ -17,7 +17,7 @@ from rtproxy.diff.normalise import normalise
 from rtproxy.diff.reading import Reading
 from rtproxy.diff.timing import broken, changes, counts, spreads
 from rtproxy.diff.turns import align_turns, in_order
-from rtproxy.diff.values import MISSING, Path, canonical, places
+from rtproxy.diff.values import Path, canonical, places
 from rtproxy.diff.words import word_count
 from rtproxy.errors import DiffError
 from rtproxy.tape.record import Record
@@ -26,6 +26,8 @@ Both = tuple[NormalTurn, NormalTurn]
 
 WERS = ("user", "assistant")
 """Whose words are counted."""
+SHARED = ("instructions", "tools")
+"""Settings of both dialects that are often not named where they are empty."""
 
 
 def read_session(records: Iterable[Record], name: str | None, level: Level) -> NormalSession:
@@ -128,6 +130,8 @@ class _Work:
         if both:
             one, two = both[0]
             self._settings(one.settings, two.settings, (one.settings_seq, two.settings_seq))
+        else:
+            self._settings(a.settings, b.settings, (a.settings_seq, b.settings_seq))
         exchange.contents(a, b)
         if a.ending and b.ending:
             seqs = a.ending_seq, b.ending_seq
@@ -141,8 +145,7 @@ class _Work:
             return
         for path, kind, one, two in places(a, b):
             said = path, canonical(one), canonical(two)
-            one_sided = kind in ("added", "removed") and None not in _switched(a, b, path)
-            if said in self._told or (one_sided and not self._one_sided):
+            if said in self._told or not (self._one_sided or _in_both(a, b, path)):
                 continue
             self._told.add(said)
             self._ledger.put("text", ("session", *path), one, two, seqs, kind=kind)
@@ -180,7 +183,7 @@ class _Work:
             failed = [budget for budget in self._timed if budget.key not in kept]
             keys = broken(failed, a.metrics, b.metrics)
         else:
-            keys = changes(a.metrics, b.metrics)
+            keys = changes(a, b)
         for key in keys:
             one, two = a.metrics[key], b.metrics[key]
             if one is not None and two is not None:
@@ -257,15 +260,19 @@ def _stem(name: str | None) -> str | None:
     return name.rpartition("/")[2].removesuffix(".zst").removesuffix(".rtape")
 
 
-def _switched(a: Fields, b: Fields, path: Path) -> tuple[Any, Any]:
-    """The values at a path: None where a switch is off, and MISSING where nothing is said."""
-    found = []
-    for value in (a, b):
-        inner: Any = value
+def _in_both(a: Fields, b: Fields, path: Path) -> bool:
+    """Whether a setting is one of both dialects: both name it, or everybody's does."""
+    if path[0] in SHARED:
+        return any(fields.get(path[0]) for fields in (a, b))
+    for fields in (a, b):
+        inner: Any = fields
         for step in path:
-            inner = inner.get(step, MISSING) if isinstance(inner, dict) else MISSING
-        found.append(inner)
-    return found[0], found[1]
+            if isinstance(inner, list):
+                break
+            if not isinstance(inner, dict) or step not in inner:
+                return False
+            inner = inner[step]
+    return True
 
 
 def _shown(

@@ -2,7 +2,8 @@
 
 What explains another difference is told alone: a response that only calls a tool is told by its
 call, the events of an item that is gone by the item, and where a response was cancelled, nobody
-asks which of its events are missing.
+asks which of its events are missing. Where both were cancelled, it is a matter of time how far they
+came: their words and their audio are the same as far as the shorter goes.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,7 +21,7 @@ from rtproxy.diff.normal import (
     NormalTurn,
 )
 from rtproxy.diff.values import Path, canonical
-from rtproxy.diff.words import alikeness
+from rtproxy.diff.words import alikeness, begins_alike
 
 
 class Exchange:
@@ -130,9 +131,18 @@ class Exchange:
             ledger.values({"error": a.error}, {"error": b.error}, path, seqs)
             self._sequence(a.events, b.events, (*path, "events"))
         self._fields(a.fields, b.fields, path, seqs)
-        self._items(a.items, b.items, (*path, "items"), events=same_end)
+        cut = a.cut and same_end
+        self._items(a.items, b.items, (*path, "items"), events=same_end, cut=cut)
 
-    def _items(self, a: list[NormalItem], b: list[NormalItem], path: Path, *, events: bool) -> None:
+    def _items(
+        self,
+        a: list[NormalItem],
+        b: list[NormalItem],
+        path: Path,
+        *,
+        events: bool,
+        cut: bool = False,
+    ) -> None:
         found = _align_items(a, b)
         for x in found.only_a:
             self._alone("removed", (*path, x), a[x].summary(), a[x].seq)
@@ -145,9 +155,10 @@ class Exchange:
                 "structure", (*path, x), one.summary(), two.summary(), seqs, kind="moved"
             )
         for x, y in found.both:
-            self._item(a[x], b[y], (*path, x), events=events)
+            self._item(a[x], b[y], (*path, x), events=events, cut=cut)
 
-    def _item(self, a: NormalItem, b: NormalItem, path: Path, *, events: bool) -> None:
+    def _item(self, a: NormalItem, b: NormalItem, path: Path, *, events: bool, cut: bool) -> None:
+        """Two items. `cut`: how long they became is a matter of time."""
         ledger, seqs = self._ledger, (a.seq, b.seq)
         for key in ("type", "role"):
             one, two = getattr(a, key), getattr(b, key)
@@ -160,7 +171,8 @@ class Exchange:
         if events and types[0] != types[1]:
             shown = list(map(str, types[0])), list(map(str, types[1]))
             ledger.values(*shown, (*path, "content"), seqs, level="structure")
-        if "assistant" not in self._free or a.role != "assistant":
+        free = "assistant" in self._free and a.role == "assistant"
+        if not free and not (cut and begins_alike(a.text, b.text)):
             ledger.text(a.text, b.text, (*path, "text"), seqs)
         self._fields(a.fields, b.fields, path, seqs)
         for index, (one, two) in enumerate(zip(one_parts, two_parts, strict=False)):
@@ -168,7 +180,8 @@ class Exchange:
         if events:
             self._sequence(a.events, b.events, (*path, "events"))
         if ledger.wants("audio"):
-            compare_sound(ledger, a.sound, b.sound, (*path, "audio"), seqs, exact=self._exact)
+            sounds = a.sound, b.sound
+            compare_sound(ledger, *sounds, (*path, "audio"), seqs, exact=self._exact, cut=cut)
 
     def _sequence(self, a: list[NormalEvent], b: list[NormalEvent], path: Path) -> None:
         """Events whose order means something."""

@@ -38,6 +38,8 @@ LONGEST = 1 << 16
 MAX_DEPTH = 64
 DEEPER = "(nested deeper)"
 _REDACTED = re.compile(r"REDACTED:[0-9a-f]{8}")
+_ID = re.compile(r"\b([a-z]{2,10}_)(?=[A-Za-z]*\d|[a-z]*[A-Z])[A-Za-z0-9]{8,}\b")
+_TIME = re.compile(r"\b\d+(?:\.\d+)?(?= ?(?:ms|s|m|seconds|minutes)\b)")
 _FORMATS = ("input_audio_format", "output_audio_format")
 
 
@@ -108,6 +110,8 @@ def ga_settings(fields: Data) -> dict[str, Any]:
         path = SESSION_FIELDS.get(key, (key,))
         if key in _FORMATS:
             value = _ga_format(key, value, fields)
+        elif key == "voice" and isinstance(value, dict) and value.get("type") == "openai":
+            value = value.get("name", value)  # as Azure Voice Live writes it
         elif path == ("output_modalities",) or key == "output_modalities":
             value = _modalities(value)
         _put(found, path, value)
@@ -167,6 +171,14 @@ def without(fields: Data, known: Data) -> dict[str, Any]:
         elif not covered(value, said):
             left[key] = value
     return left
+
+
+def impersonal(error: Data) -> dict[str, Any]:
+    """An error, without ids and times in its message: "try again in 4.2s"."""
+    message = error.get("message")
+    if not isinstance(message, str):
+        return dict(error)
+    return {**error, "message": _TIME.sub("…", _ID.sub(r"\1…", message))}
 
 
 def merge(old: dict[str, Any], new: Data) -> None:

@@ -46,8 +46,12 @@ def compare_sound(
     seqs: Seqs,
     *,
     exact: bool = False,
+    cut: bool = False,
 ) -> None:
-    """All that differs between two sounds; one that is None is not there."""
+    """All that differs between two sounds; one that is None is not there. Of sounds that were
+    `cut` the shorter is compared with as much of the other."""
+    if cut and a is not None and b is not None:
+        a, b = a.first(min(a.ms, b.ms)), b.first(min(a.ms, b.ms))
     if a is None or b is None:
         if a is not None:
             ledger.put("audio", path, {"ms": round(a.ms)}, None, seqs, kind="removed")

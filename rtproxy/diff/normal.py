@@ -105,6 +105,11 @@ class NormalResponse:
     def text(self) -> str | None:
         return " ".join(item.text for item in self.items if item.text) or None
 
+    @property
+    def cut(self) -> bool:
+        """Whether it was stopped before it was through: how far it came is a matter of time."""
+        return self.status == "cancelled"
+
     def summary(self) -> Fields:
         """The response as one value."""
         return {"status": self.status, "text": self.text}
@@ -137,6 +142,11 @@ class NormalTurn:
     @property
     def assistant(self) -> str | None:
         return " ".join(r.text for r in self.responses if r.text) or None
+
+    @property
+    def cut(self) -> bool:
+        """Whether a response of it was stopped."""
+        return any(response.cut for response in self.responses)
 
     @property
     def tools(self) -> tuple[str, ...]:

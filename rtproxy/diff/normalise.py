@@ -9,7 +9,7 @@ there is a lot of that in the protocol: a transcript comes in five events. Only 
 says that is not so at its place is left in it.
 """
 
-from rtproxy.diff.fields import ga_settings, settle, without
+from rtproxy.diff.fields import ga_settings, impersonal, settle, without
 from rtproxy.diff.items import Items
 from rtproxy.diff.normal import Fields, NormalCall, NormalEvent, NormalSession, NormalTurn
 from rtproxy.diff.outline import Outline
@@ -17,6 +17,7 @@ from rtproxy.diff.reading import Note, Pieces, Reading
 from rtproxy.realtime.event import mapping
 
 PASSED_OVER = frozenset({
+    "conversation.created",
     "conversation.item.done",
     "conversation.item.input_audio_transcription.completed",
     "conversation.item.input_audio_transcription.segment",
@@ -24,7 +25,7 @@ PASSED_OVER = frozenset({
 })  # fmt: skip
 """Events of which everything is told elsewhere, or in one dialect only."""
 OF_SESSION = frozenset({
-    "session.created", "session.update", "session.updated", "conversation.created",
+    "session.created", "session.update", "session.updated",
 })  # fmt: skip
 PLACES = frozenset({
     "type", "item_id", "response_id", "call_id", "output_index", "content_index",
@@ -150,7 +151,7 @@ class Normaliser:
         return {"confirmed": False} if silent else {}
 
     def _error(self, note: Note) -> Fields:
-        error = dict(mapping(note.fields, "error"))
+        error = impersonal(mapping(note.fields, "error"))
         cause = self._outline.cause_of(note.seq)
         return error | ({"event": cause} if cause else {})
 

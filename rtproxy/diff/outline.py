@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from rtproxy.diff.echo import find_echoes
-from rtproxy.diff.fields import ga_settings, parsed, settle
+from rtproxy.diff.fields import ga_settings, impersonal, parsed, settle
 from rtproxy.diff.normal import Fields, NormalCall, NormalResponse, NormalSession, NormalTurn
 from rtproxy.diff.reading import Note, Reading
 from rtproxy.diff.sound import Sound
@@ -200,7 +200,7 @@ class Outline:
             response.seq,
             response.status,
             response.reason,
-            settle(dict(response.error)),
+            impersonal(settle(dict(response.error))),
             response.done_seq,
         )
         return found

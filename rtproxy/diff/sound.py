@@ -119,6 +119,13 @@ class Sound:
         powers = np.frombuffer(trace.powers[first:last].tobytes(), np.float32)
         return cls(max(0.0, min(end_ms, trace.ms) - start_ms), powers)
 
+    def first(self, ms: float) -> "Sound":
+        """Its beginning; whole seconds of it are known to the sample."""
+        if self.ms <= ms:
+            return self
+        checks = self.checks[: int(ms // BLOCK_MS)] if self.checks is not None else None
+        return Sound(ms, self.powers[: int(ms // STEP_MS)], checks)
+
     @property
     def speech_db(self) -> float | None:
         """Level of what is not silence in dBFS; None if all is silence."""

@@ -23,7 +23,6 @@ TOLERANCE = 0.10
 SUMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("v2v_ms", ("endpoint_ms", "queue_ms", "model_ms", "tool_ms")),
     ("dead_air_ms", ("v2v_ms",)),
-    ("heard_ms", ("audio_ms",)),
 )
 """A metric and the parts that may explain its change, in this order."""
 SINGLE = (
@@ -41,13 +40,17 @@ def tolerance(a: float, b: float) -> float:
     return max(TOLERANCE_MS, TOLERANCE * max(abs(a), abs(b)))
 
 
-def changes(a: Values, b: Values) -> Iterator[str]:
+def changes(a: NormalTurn, b: NormalTurn) -> Iterator[str]:
     """Keys of the metrics of a turn that changed by more than the tolerance, without sums of
-    those."""
-    changed = {key for key in (*SINGLE, *(name for name, _ in SUMS)) if _changed(a, b, key)}
+    those. What was heard of a reply is told of one that was stopped; else it is all of it."""
+    keys = [*SINGLE, *(name for name, _ in SUMS), *(["heard_ms"] if a.cut and b.cut else [])]
+    changed = {key for key in keys if _changed(a.metrics, b.metrics, key)}
+    told = changed | {"v2v_ms"}
     for name, parts in SUMS:
-        if name in changed and _explained(a, b, name, parts, changed):
+        if name in changed and _explained(a.metrics, b.metrics, name, parts, told):
             changed.discard(name)
+    if len(a.calls) != len(b.calls):  # what the calls that only one has took is told by them
+        changed.discard("tool_ms")
     yield from (key for key in UNITS if key in changed)
 
 
@@ -56,15 +59,13 @@ def _changed(a: Values, b: Values, key: str) -> bool:
     return one is not None and two is not None and abs(two - one) > tolerance(one, two)
 
 
-def _explained(a: Values, b: Values, name: str, parts: Sequence[str], changed: set[str]) -> bool:
-    """Whether the parts' changes come to that of the sum; some part must be told itself, or be a
-    sum that was explained, or be told at another level."""
+def _explained(a: Values, b: Values, name: str, parts: Sequence[str], told: set[str]) -> bool:
+    """Whether the parts' changes come to that of the sum, and some part is told of."""
     one, two = a[name], b[name]
     if one is None or two is None:
         return False
     total = sum((b.get(part) or 0.0) - (a.get(part) or 0.0) for part in parts)
-    told = any(part in changed or part in ("v2v_ms", "audio_ms") for part in parts)
-    return told and abs(two - one - total) <= tolerance(one, two)
+    return not told.isdisjoint(parts) and abs(two - one - total) <= tolerance(one, two)
 
 
 def broken(budgets: Iterable[Budget], a: Values, b: Values) -> Iterator[str]:

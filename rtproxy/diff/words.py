@@ -53,6 +53,12 @@ def same_words(a: str | None, b: str | None) -> bool:
     return a == b or (a or "").split() == (b or "").split()
 
 
+def begins_alike(a: str | None, b: str | None) -> bool:
+    """Whether one text is how the other begins, perhaps in the middle of a word."""
+    one, two = (" ".join((text or "").split()) for text in (a, b))
+    return one.startswith(two) or two.startswith(one)
+
+
 def word_count(a: str | None, b: str | None) -> tuple[int, int]:
     """(words of `b` that are others, words of `a`)."""
     if same_words(a, b):
