@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
+from rtproxy.inspect.digest import digest
 from rtproxy.inspect.overview import Overview
 from rtproxy.inspect.screen import (
     LABEL,
@@ -38,7 +39,7 @@ from rtproxy.inspect.timeline import (
     span_of,
 )
 from rtproxy.inspect.turn_table import TurnTable
-from rtproxy.realtime.finding import SEVERITIES, Finding
+from rtproxy.realtime.finding import Finding
 from rtproxy.realtime.session import Session
 from rtproxy.realtime.settings import settings
 from rtproxy.realtime.turn import Turn
@@ -146,45 +147,13 @@ class View:
         }
         if shown := settings(fields):
             yield self.screen.labelled("settings", shown)
-        yield from self._labelled_parts("call", self.summary())
+        yield from self._labelled_parts("call", digest(session))
         if not session.times_known:
             yield from self._note("This tape has no times: how long things took is unknown.")
         elif not session.audio_complete:
             yield from self._note(
                 "Not all audio is on this tape: what would rest on it is neither shown nor judged."
             )
-
-    def summary(self) -> list[str]:
-        """The call in a few words: latency, interruptions, tools, errors, tokens, findings."""
-        metrics = self._session.metrics
-        latency, found = metrics["v2v_ms"], self._session.findings
-        tokens = (metrics["tokens_in"] or 0) + (metrics["tokens_out"] or 0)
-        parts = [_count(metrics["turns"], "turn")]
-        if latency["n"]:
-            median, most = length(latency["p50"]), length(latency["max"])
-            one = latency["n"] == 1
-            parts.append(f"voice to voice {most if one else f'p50 {median}, max {most}'}")
-        parts += [
-            _count(metrics[key], word)
-            for key, word in (
-                ("barge_ins", "barge-in"),
-                ("tool_calls", "tool call"),
-                ("errors", "error"),
-            )
-            if metrics[key]
-        ]
-        if tokens:
-            parts.append(f"{tokens:,} tokens")
-        severities = [finding.severity for finding in found]
-        counts = [
-            f"{severities.count(severity)} info"
-            if severity == "info"
-            else _count(severities.count(severity), severity)
-            for severity in reversed(SEVERITIES)
-            if severity in severities
-        ]
-        wrong = f"{_count(len(found), 'finding')} ({', '.join(counts)})"
-        return [*parts, wrong if found else "no findings"]
 
     def findings(self, latest: int | None = None) -> Iterator[str]:
         """Each finding: what it is, where it shows, what happened, what to do about it.
@@ -276,12 +245,3 @@ class View:
 
     def _paint(self, style: Style, text: str) -> str:
         return self.screen.paint(style, text)
-
-
-def length(ms: float) -> str:
-    """A latency in words, such as `827 ms` or `1.11 s`."""
-    return f"{ms:.0f} ms" if ms < 999.5 else f"{ms / 1000:.2f} s"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
