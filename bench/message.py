@@ -13,6 +13,8 @@ SMALL = 300
 """Bytes of a small message, such as a transcript delta."""
 APPENDS_PER_SECOND = 50
 
+RESPONSE_ID, ITEM_ID = "resp_BenchBenchBenchBench1", "item_BenchBenchBenchBench1"
+
 MASK = b"\x5a\x17\xc3\x88"
 
 _audio = random.Random(7)
@@ -29,7 +31,7 @@ def delta(event: int = 0) -> str:
     audio = base64.b64encode(_audio.randbytes(DELTA_BYTES)).decode()
     return (
         f'{{"type":"response.output_audio.delta","event_id":"event_{event:08}",'
-        '"response_id":"resp_BenchBenchBenchBench1","item_id":"item_BenchBenchBenchBench1",'
+        f'"response_id":"{RESPONSE_ID}","item_id":"{ITEM_ID}",'
         f'"output_index":0,"content_index":0,"delta":"{audio}"}}'
     )
 
@@ -38,7 +40,7 @@ def small(event: int = 0) -> str:
     """A server's transcript delta, filled up to 300 bytes."""
     head = (
         f'{{"type":"response.output_audio_transcript.delta","event_id":"event_{event:08}",'
-        '"response_id":"resp_BenchBenchBenchBench1","item_id":"item_BenchBenchBenchBench1",'
+        f'"response_id":"{RESPONSE_ID}","item_id":"{ITEM_ID}",'
         '"output_index":0,"content_index":0,"delta":"'
     )
     return head + "x" * (SMALL - len(head) - 2) + '"}'

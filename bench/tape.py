@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from bench.message import APPENDS_PER_SECOND, append, delta, small
+from bench.message import APPENDS_PER_SECOND, ITEM_ID, RESPONSE_ID, append, delta, small
 from rtproxy.tape.record import FROM_SERVER
 from rtproxy.tape.writer import TapeWriter
 
@@ -13,13 +13,31 @@ DELTAS = 20
 EVENTS = APPENDS + 2 * DELTAS + 5
 """Events of one turn; 450 turns are an hour, 200,000 events and about 370 MB."""
 STEP_NS = 1_000_000_000 // APPENDS_PER_SECOND
+PADDING_MS, SILENCE_MS = 300, 200
+SESSION = {
+    "type": "realtime",
+    "id": "sess_BenchBenchBenchBench1",
+    "model": "gpt-realtime",
+    "output_modalities": ["audio"],
+    "audio": {
+        "input": {
+            "format": {"type": "audio/pcm", "rate": 24000},
+            "turn_detection": {
+                "type": "server_vad",
+                "threshold": 0.5,
+                "prefix_padding_ms": PADDING_MS,
+                "silence_duration_ms": SILENCE_MS,
+            },
+        },
+        "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "alloy"},
+    },
+}
 
 
 def write_tape(path: Path, turns: int) -> None:
     """Write a sealed tape of so many turns."""
     writer = TapeWriter.create(path, {"origin": "simulated"}, durability="none")
-    session = {"id": "sess_BenchBenchBenchBench1", "model": "gpt-realtime", "type": "realtime"}
-    _server(writer, 0, "session.created", session=session)
+    _server(writer, 0, "session.created", session=SESSION)
     for turn in range(turns):
         _turn(writer, turn)
     writer.seal(turns * TURN_S * 1_000_000_000)
@@ -29,21 +47,24 @@ def write_tape(path: Path, turns: int) -> None:
 
 def _turn(writer: TapeWriter, turn: int) -> None:
     """The caller speaks for four seconds, then hears the answer while the microphone is open."""
-    item = {"item_id": f"item_{turn:023}"}
+    item, answer = f"item_{turn:023}", f"item_{turn:022}a"
     response = {"id": f"resp_{turn:023}", "object": "realtime.response", "output": []}
     for number in range(APPENDS):
         t_ns = (turn * APPENDS + number) * STEP_NS
         writer.event(t_ns, 0, append(turn * APPENDS + number))
-        audio_ms = t_ns // 1_000_000
+        audio_ms = t_ns // 1_000_000 + 1000 // APPENDS_PER_SECOND
         if number == 20:
-            _server(writer, t_ns, "input_audio_buffer.speech_started", audio_start_ms=audio_ms)
+            start = {"audio_start_ms": audio_ms - PADDING_MS - 100, "item_id": item}
+            _server(writer, t_ns, "input_audio_buffer.speech_started", **start)
         elif number == APPENDS // 2:
-            _server(writer, t_ns, "input_audio_buffer.speech_stopped", audio_end_ms=audio_ms)
-            _server(writer, t_ns, "input_audio_buffer.committed", **item)
+            stop = {"audio_end_ms": audio_ms, "item_id": item}
+            _server(writer, t_ns, "input_audio_buffer.speech_stopped", **stop)
+            _server(writer, t_ns, "input_audio_buffer.committed", item_id=item)
             _server(writer, t_ns, "response.created", response=response)
         elif APPENDS // 2 < number <= APPENDS // 2 + DELTAS:
-            writer.event(t_ns, FROM_SERVER, delta(number))
-            writer.event(t_ns, FROM_SERVER, small(number))
+            for text in (delta(number), small(number)):
+                own = text.replace(RESPONSE_ID, str(response["id"])).replace(ITEM_ID, answer)
+                writer.event(t_ns, FROM_SERVER, own)
         elif number == APPENDS // 2 + DELTAS + 1:
             _server(writer, t_ns, "response.done", response=response | {"status": "completed"})
         writer.flush()
