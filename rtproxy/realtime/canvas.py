@@ -20,11 +20,21 @@ class Canvas:
         self.end = 0
         """After the last sample that was put."""
         self._taken = 0
+        self._held = 0
         self._blocks: dict[int, Samples] = {}
 
     def skip(self, until: int) -> None:
         """What lies before is not wanted."""
         self._taken = until
+
+    def hold(self, samples: int) -> None:
+        """So many samples more, or fewer, are kept for later. Raises ConvertError for too many."""
+        self._held += samples
+        if self._held > MAX_HELD:
+            raise ConvertError(
+                "More than three hours of audio came far ahead of its time; export it by item, "
+                "which needs no clock."
+            )
 
     def put(self, at: int, samples: Samples) -> None:
         """Put samples; those before what was taken already are dropped.
@@ -37,11 +47,7 @@ class Canvas:
             number, offset = divmod(at, BLOCK)
             block = self._blocks.get(number)
             if block is None:
-                if len(self._blocks) * BLOCK > MAX_HELD:
-                    raise ConvertError(
-                        "More than three hours of audio came far ahead of its time; export it "
-                        "by item, which needs no clock."
-                    )
+                self.hold(BLOCK)
                 block = self._blocks[number] = np.zeros(BLOCK, np.int16)
             part = samples[: BLOCK - offset]
             place = block[offset : offset + part.size]
@@ -59,8 +65,8 @@ class Canvas:
         count = until - self._taken
         block = self._blocks.get(number)
         self._taken = until
-        if offset + count == BLOCK:
-            self._blocks.pop(number, None)
+        if offset + count == BLOCK and self._blocks.pop(number, None) is not None:
+            self.hold(-BLOCK)
         if block is None:
             return np.zeros(count, np.int16)
         return block[offset : offset + count]

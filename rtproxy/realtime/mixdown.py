@@ -12,6 +12,7 @@ of the last one is over, both are to be heard.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,38 +59,30 @@ def render(
     rate: int | None = None,
     start_ms: float = 0.0,
     end_ms: float | None = None,
+    fold: bool = False,
     faults: Faults | None = None,
     place: Place | None = None,
 ) -> Iterator[Stereo]:
     """Sound from `start_ms` to `end_ms` as blocks of shape (n, 2): caller left, assistant right.
 
-    `session` has taken the same records. Unless given, `end_ms` is the end of the call, and as
-    delivered that of its last sound if that is later. As `heard` it is by the virtual player, which
-    knows nothing unless `session.plays`. Memory does not grow with the call. What is wrong with the
-    audio is added to `faults`; `place` is told where each event's audio sounds. Raises ConvertError
-    for audio that comes hours ahead of its time.
+    `session` has taken the records, or with `fold` takes them now; then `rate` is the highest of
+    the call only if it is given. Unless given, `end_ms` is the end of the call, and as delivered
+    that of its last sound if that is later. As `heard` it is by the virtual player, which knows
+    nothing unless `session.plays`. Memory does not grow with the call. What is wrong with the audio
+    is added to `faults`; `place` is told where each event's audio sounds. Raises ConvertError for
+    audio that comes hours ahead of its time.
     """
-    return Mixdown(session, records, heard, rate or rate_of(session), place, faults).blocks(
-        start_ms, end_ms
-    )
+    pieces = Pieces(session, records, fold=fold, faults=faults)
+    mixdown = Mixdown(session, heard, rate or rate_of(session), place)
+    return mixdown.blocks(pieces, start_ms, end_ms)
 
 
 class Mixdown:
-    """The machine behind `render`."""
+    """The machine behind `render`: takes pieces and gives blocks."""
 
-    def __init__(
-        self,
-        session: Session,
-        records: Iterable[Record],
-        heard: bool,
-        rate: int,
-        place: Place | None,
-        faults: Faults | None,
-    ) -> None:
+    def __init__(self, session: Session, heard: bool, rate: int, place: Place | None) -> None:
         self.rate = rate
-        self._pieces = pieces_of(session, records, faults)
-        self._now_ms = session.now_ms
-        self._tracks = session.answers.player.tracks
+        self._session = session
         self._heard = heard
         self._place = place
         self._canvases = (Canvas(), Canvas())
@@ -99,13 +92,15 @@ class Mixdown:
         self._active: dict[Strand, float] = {}  # with the time of the last piece
         self._ends: dict[str, int] = {}  # of each response, as delivered
 
-    def blocks(self, start_ms: float, end_ms: float | None) -> Iterator[Stereo]:
+    def blocks(
+        self, pieces: Iterable[Piece], start_ms: float, end_ms: float | None
+    ) -> Iterator[Stereo]:
         """The sound between two times."""
         at = self._sample(max(0.0, start_ms))
         end = None if end_ms is None else self._sample(end_ms)
         for canvas in self._canvases:
             canvas.skip(at)
-        for piece in self._pieces:
+        for piece in pieces:
             safe = self._sample(piece.t_ms - HOLD_MS)
             if at + BLOCK <= safe:
                 self._settle(piece.t_ms)
@@ -116,9 +111,9 @@ class Mixdown:
             if end is not None and at >= end:
                 return
             self._add(piece)
-        self._settle(float("inf"))
+        self._settle(inf)
         if end is None:
-            end = self._sample(self._now_ms)
+            end = self._sample(self._session.now_ms)
             if not self._heard:
                 end = max(end, *(canvas.end for canvas in self._canvases))
         while at < end:
@@ -134,49 +129,45 @@ class Mixdown:
     def _add(self, piece: Piece) -> None:
         if piece.side == "caller":
             self._microphone.append(piece)
-            self._speak(piece.t_ms)
             return
         strand = self._items.get(piece.item_id)
         if strand is None:
             strand = self._items[piece.item_id] = self._strand(piece)
-        if not self._heard:
+        if not isinstance(strand, PlayedStrand):
             self._deliver(piece, strand)
-        strand.feed(piece.data, piece.audio, piece.seq)
+        strand.feed(piece.data, piece.audio, piece.parts)
         self._active[strand] = piece.t_ms
-        if not self._heard:
-            self._ends[piece.response_id or piece.item_id] = strand.at
 
     def _strand(self, piece: Piece) -> Strand:
         tell = self._teller("assistant", piece.item_id)
-        track = self._tracks.get(piece.item_id)
+        track = self._session.answers.player.tracks.get(piece.item_id)
         if not self._heard or track is None:
             return Strand(self._canvases[1], self.rate, tell)
-        cut = track.cut_ms is not None
-        return PlayedStrand(self._canvases[1], self.rate, track.segments, tell, cut=cut)
+        return PlayedStrand(self._canvases[1], self.rate, track, tell)
 
     def _deliver(self, piece: Piece, strand: Strand) -> None:
         """Move an item that begins, or goes on after very long, to where it belongs."""
-        now = self._sample(piece.t_ms)
+        now, response = self._sample(piece.t_ms), piece.response_id or piece.item_id
         if not strand.fed or now - strand.at > self._sample(LONGEST_MS):
-            strand.move(max(now, self._ends.get(piece.response_id or piece.item_id, 0)))
-
-    def _speak(self, now_ms: float) -> None:
-        """Put what the caller said as far as it is known when."""
-        for piece, start_ms in self._microphone.settle(now_ms):
-            if start_ms is not None:
-                self._caller.move(max(self._caller.at, self._sample(start_ms)))
-            self._caller.feed(piece.data, piece.audio, piece.seq)
-            self._active[self._caller] = piece.t_ms
+            strand.move(max(now, self._ends.get(response, 0)))
+        self._ends[response] = strand.at + self._sample(piece.ms)
 
     def _settle(self, now_ms: float) -> None:
         """Put all that waits; what has not gone on for long is complete."""
-        self._speak(now_ms)
+        for piece, start_ms in self._microphone.settle(now_ms):
+            if start_ms is not None:
+                self._caller.move(max(self._caller.at, self._sample(start_ms)))
+            self._caller.feed(piece.data, piece.audio, piece.parts)
+            self._active[self._caller] = piece.t_ms
         for strand, last_ms in list(self._active.items()):
-            if last_ms + IDLE_MS < now_ms:
+            idle = last_ms + IDLE_MS < now_ms
+            if idle:
                 strand.flush()
-                del self._active[strand]
             else:
                 strand.drain()
+            strand.advance(now_ms)
+            if idle and not strand.waits:
+                del self._active[strand]
 
     def _sample(self, ms: float) -> int:
         return round(ms * self.rate / 1000)
@@ -192,15 +183,9 @@ class Mixdown:
         return tell
 
 
-def pieces_of(session: Session, records: Iterable[Record], faults: Faults | None = None) -> Pieces:
-    """The pieces of a session's audio; their item ids are those of its tracks."""
-    outside = [response.id for response in session.responses if response.out_of_band]
-    return Pieces(records, outside, faults)
-
-
 def item_audio(session: Session, records: Iterable[Record], item_id: str) -> Iterator[Samples]:
     """An item's audio as the server sent it, sample for sample, at the rate it was sent at."""
-    for piece in pieces_of(session, records):
+    for piece in Pieces(session, records):
         if piece.side == "assistant" and piece.item_id == item_id:
             yield piece.audio.decode(piece.data)
 
@@ -209,6 +194,6 @@ def response_audio(
     session: Session, records: Iterable[Record], response_id: str
 ) -> Iterator[Samples]:
     """A response's audio as the server sent it, sample for sample, at the rate it was sent at."""
-    for piece in pieces_of(session, records):
+    for piece in Pieces(session, records):
         if piece.side == "assistant" and piece.response_id == response_id:
             yield piece.audio.decode(piece.data)

@@ -1,6 +1,6 @@
 """The audio on a tape, event by event, as bytes; and what is wrong with it, as values.
 
-    pieces = Pieces(records)
+    pieces = Pieces(session, records)
     for piece in pieces:
         piece.audio.decode(piece.data)
     pieces.faults
@@ -11,14 +11,24 @@ everything after it keeps its place.
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from rtproxy.realtime.audio import AudioFormat, base64_size, decode_base64
-from rtproxy.realtime.event import DELTAS, RealtimeEvent, number, parse, string
+from rtproxy.realtime.event import DELTAS, RealtimeEvent, number, parse, plain_append, string
 from rtproxy.realtime.formats import AudioFormats
-from rtproxy.tape.record import NOT_FORWARDED, Control, Event, Record, Unknown
+from rtproxy.realtime.session import Session
+from rtproxy.tape.record import (
+    FROM_SERVER,
+    NOT_FORWARDED,
+    Control,
+    Event,
+    Header,
+    Record,
+    Seal,
+    Trailer,
+)
 
 Side = Literal["caller", "assistant"]
 
@@ -26,6 +36,9 @@ MAX_FAULTS = 1000
 """Faults that are kept; more are counted."""
 MAX_ACTIVE = 64
 """Responses under way at once that are remembered."""
+GATHER_MS = 1000.0
+"""Appends are given together, of so much time."""
+MAX_PARTS = 100
 
 _SOUND = re.compile(r"[A-Za-z0-9+/]*")
 
@@ -64,19 +77,28 @@ class Faults:
 
 @dataclass(slots=True)
 class Piece:
-    """The audio that one event carried: whole samples, in the format that was in force.
+    """Audio that arrived: whole samples, in the format that was in force.
 
-    `t_ms` is when it arrived. `item_id` is what the virtual player knows the item as; "" for what
-    the caller appended, which has none yet.
+    `parts` are the events that it came in, as (seq, ms of arrival, samples): one delta, or several
+    appends. `item_id` is what the virtual player knows the item as; "" for what the caller
+    appended, which has none yet.
     """
 
-    seq: int
-    t_ms: float
     side: Side
     item_id: str
     response_id: str | None
     audio: AudioFormat
     data: bytes
+    parts: list[tuple[int, float, int]]
+
+    @property
+    def seq(self) -> int:
+        return self.parts[0][0]
+
+    @property
+    def t_ms(self) -> float:
+        """When the first of it arrived."""
+        return self.parts[0][1]
 
     @property
     def samples(self) -> int:
@@ -102,72 +124,119 @@ class _Stream:
 class Pieces:
     """Iterates over the audio that the records carry; once.
 
-    `outside` are ids of responses outside of the conversation, which no event without an id is of.
-    `now_ms` is the time of the latest record.
+    `session` has taken the records, or with `fold` takes them now. `meet` is told of every event
+    without audio, when all audio before it has been given. `now_ms` is the time of the latest
+    record.
     """
 
     def __init__(
         self,
+        session: Session,
         records: Iterable[Record],
-        outside: Iterable[str] = (),
+        *,
+        fold: bool = False,
         faults: Faults | None = None,
+        meet: Callable[[RealtimeEvent], None] | None = None,
     ) -> None:
         self.faults = Faults() if faults is None else faults
         self.now_ms = 0.0
         self._records = records
-        self._outside = set(outside)
+        self._session = session
+        self._fold = fold
+        self._meet = meet
         self._formats = AudioFormats()
         self._active: OrderedDict[str, None] = OrderedDict()
         self._caller = _Stream()
         self._items: dict[str, _Stream] = {}
-        self._next_seq: int | None = None
+        self._next_seq = 0
+        self._left_out: list[range] = []
+        self._appended: list[bytes] = []
+        self._parts: list[tuple[int, float, int]] = []
 
     def __iter__(self) -> Iterator[Piece]:
         for record in self._records:
-            seq = getattr(record, "seq", None)
-            if seq is not None:
-                self._follow(record, seq)
-            if not isinstance(record, Event):
+            if self._fold:
+                self._session.take(record)
+            if type(record) is not Event:
+                self._follow(record)
                 continue
+            if record.seq == self._next_seq:
+                self._next_seq += 1
+            else:
+                self._follow(record)
             self.now_ms = max(self.now_ms, record.t_ns / 1e6)
             if record.flags & NOT_FORWARDED:
                 continue
-            event = parse(record)
-            kind = DELTAS.get(event.name)
-            if kind == "input_audio" and not event.from_server:
-                piece = self._append(event)
-            elif kind == "audio" and event.from_server:
-                piece = self._delta(event)
-            else:
-                self._notice(event)
-                continue
-            if piece is not None:
-                yield piece
+            payload = record.payload
+            if type(payload) is str and not record.flags & FROM_SERVER:
+                plain = plain_append(payload)
+                if plain is not None:
+                    self._append(record.seq, plain[1])
+                    if len(self._parts) >= MAX_PARTS or self._is_old():
+                        yield from self._flush()
+                    continue
+            yield from self._take(parse(record))
+        yield from self._flush()
         for item_id, stream in (("", self._caller), *self._items.items()):
             if stream.half:
-                self._end_half(stream, self._next_seq or 0, item_id)
+                self._end_half(stream, self._next_seq, item_id)
 
-    def _follow(self, record: Record, seq: int) -> None:
+    def _take(self, event: RealtimeEvent) -> Iterator[Piece]:
+        kind = DELTAS.get(event.name)
+        if kind == "input_audio" and not event.from_server:
+            self._append(event.seq, string(event.data, "audio") or "")
+        elif kind == "audio" and event.from_server:
+            piece = self._delta(event)
+            if piece is not None:
+                yield piece
+        elif event.from_server:
+            if event.name in ("session.created", "session.updated") or self._meet is not None:
+                yield from self._flush()
+            self._notice(event)
+        elif self._meet is not None:
+            yield from self._flush()
+        if self._meet is not None and kind not in ("input_audio", "audio"):
+            self._meet(event)
+        if self._is_old():
+            yield from self._flush()
+
+    def _is_old(self) -> bool:
+        return bool(self._parts) and self.now_ms - self._parts[0][1] > GATHER_MS
+
+    def _flush(self) -> Iterator[Piece]:
+        """The appends that were gathered."""
+        if self._parts and self._caller.audio is not None:
+            parts, data = self._parts, b"".join(self._appended)
+            self._appended, self._parts = [], []
+            yield Piece("caller", "", None, self._caller.audio, data, parts)
+
+    def _follow(self, record: Record) -> None:
         """Notice what is missing before a record."""
-        expected = self._next_seq if self._next_seq is not None else 0
+        if isinstance(record, Header):
+            self._left_out = record.left_out
+        seq = None if isinstance(record, Header | Seal | Trailer) else record.seq
+        if seq is None:
+            return
+        expected = self._next_seq
         self._next_seq = max(seq + 1, expected)
+        if any(expected in these and seq - 1 in these for these in self._left_out):
+            return
         if isinstance(record, Control) and record.name == "gap":
             self.faults.add(Fault(seq, None, "records are missing here, and any audio in them"))
-        elif seq > expected and isinstance(record, Event | Control | Unknown):
-            these = f"record {expected} is" if seq == expected + 1 else (
-                f"records {expected} to {seq - 1} are")  # fmt: skip
-            what = f"{these} missing, and any audio in {'it' if seq == expected + 1 else 'them'}"
+        elif seq == expected + 1:
+            self.faults.add(Fault(expected, None, "a record is missing, and any audio in it"))
+        elif seq > expected:
+            what = f"{seq - expected:,} records are missing, and any audio in them"
             self.faults.add(Fault(expected, None, what))
 
-    def _append(self, event: RealtimeEvent) -> Piece | None:
-        encoded = string(event.data, "audio")
+    def _append(self, seq: int, encoded: str) -> None:
         if not encoded:
-            return None
+            return
         audio = self._formats.input
-        data = self._decode(encoded, audio, self._caller, event.seq, "")
-        if not data:
-            return None
-        return Piece(event.seq, self.now_ms, "caller", "", None, audio, data)
+        data = self._decode(encoded, audio, self._caller, seq, "")
+        if data:
+            self._appended.append(data)
+            self._parts.append((seq, self.now_ms, len(data) // audio.bytes_per_sample))
 
     def _delta(self, event: RealtimeEvent) -> Piece | None:
         item_id, response_id = self._belongs(event)
@@ -193,15 +262,15 @@ class Pieces:
         data = self._decode(encoded, audio, stream, event.seq, item_id)
         if not data:
             return None
-        return Piece(event.seq, self.now_ms, "assistant", item_id, response_id, audio, data)
+        parts = [(event.seq, self.now_ms, len(data) // audio.bytes_per_sample)]
+        return Piece("assistant", item_id, response_id, audio, data, parts)
 
     def _notice(self, event: RealtimeEvent) -> None:
-        """An event without audio; some say what the audio is, or whose."""
-        if not event.from_server:
-            return
+        """A server's event without audio; some say what the audio is, or whose."""
         self._formats.observe(event)
         if event.name == "response.created" and event.response_id is not None:
-            if event.response_id not in self._outside:
+            known = self._session.answers.responses.by_id.get(event.response_id)
+            if known is None or not known.out_of_band:
                 self._active[event.response_id] = None
                 if len(self._active) > MAX_ACTIVE:
                     self._active.popitem(last=False)
