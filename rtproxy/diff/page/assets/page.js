@@ -138,3 +138,4 @@ addEventListener('keydown', (event) => {
   if (by && current?.cards.length) current.step(by);
 });
 follow();
+document.documentElement.dataset.ready = '';
