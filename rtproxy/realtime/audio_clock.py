@@ -25,6 +25,7 @@ class AudioClock:
         self._ends = array("d")
         self._times = array("d")
         self._format: AudioFormat = PCM16
+        self._width, self._rate = PCM16.bytes_per_sample, PCM16.rate
         self._origin_ms = 0.0  # where on the clock the format in use began
         self._bytes = 0  # since then
         self._lost = False
@@ -36,15 +37,24 @@ class AudioClock:
 
     def append(self, size: int, audio: AudioFormat, t_ms: float) -> None:
         """`size` bytes of audio arrived. Halves of a sample wait for their other half."""
+        if audio is not self._format or not self._ends:
+            self._turn_to(audio)
+        if self._lost:
+            return
+        self._bytes += size
+        # AudioFormat.duration_ms, written out: this is for nine events of ten.
+        self._ends.append(self._origin_ms + self._bytes // self._width * 1000 / self._rate)
+        self._times.append(t_ms)
+
+    def _turn_to(self, audio: AudioFormat) -> None:
+        """What is appended from here on is in this format."""
         self.rates.add(audio.rate)
         if self._lost:
             return
-        if audio is not self._format and audio != self._format:
-            self._origin_ms = self.total_ms
-            self._format, self._bytes = audio, 0
-        self._bytes += size
-        self._ends.append(self._origin_ms + self._format.duration_ms(self._bytes))
-        self._times.append(t_ms)
+        if audio != self._format:
+            self._origin_ms, self._bytes = self.total_ms, 0
+        self._format = audio
+        self._width, self._rate = audio.bytes_per_sample, audio.rate
 
     def wall(self, ms: float) -> float | None:
         """W(ms): when the append arrived whose audio reaches `ms`; None where that is unknown."""
