@@ -37,6 +37,7 @@ SHELLS = {
     "convert.rewrite",
     "inspect.following",
     "inspect.live_view",
+    "inspect.page.audio_files",
     "inspect.page.writer",
     "inspect.printing",
     "inspect.tui.app",

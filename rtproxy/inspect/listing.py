@@ -178,23 +178,24 @@ class Listing:
                 yield from self.settle(record.t_ns)
             else:
                 yield from self.take(record)
-        yield from self._close()
+        yield from self.close()
 
     def take(self, record: Record | Missing) -> Iterator[Row]:
         """Rows that are complete with the next record."""
         if isinstance(record, Event | Control):
-            yield from self._take(entry_of(record))
+            yield from self.add(entry_of(record))
         elif isinstance(record, Missing):
-            yield from self._close()
+            yield from self.close()
             yield self._missing(record)
 
     def settle(self, t_ns: int) -> Iterator[Row]:
         """Nothing has come until `t_ns`: rows of the runs, if one of them is a second old."""
         first = next(iter(self._runs.values()), None)
         if first is not None and t_ns - first.first.t_ns >= HELD_NS:
-            yield from self._close()
+            yield from self.close()
 
-    def _take(self, entry: Entry) -> Iterator[Row]:
+    def add(self, entry: Entry) -> Iterator[Row]:
+        """Rows that are complete with the next entry."""
         event = entry.event
         if event is not None:
             self._formats.observe(event)
@@ -205,18 +206,19 @@ class Listing:
         audio_ms = 0.0 if event is None else self._formats.duration_ms(event)
         lane = _lane(entry, event) if event is not None and self._fold else None
         if event is None or lane is None:
-            yield from self._close()
+            yield from self.close()
             yield _single(entry, gap_ns, audio_ms)
             return
         run = self._runs.get(lane)
         full = len(self._runs) >= MAX_OPEN if run is None else not run.has_room(entry)
         if full:
-            yield from self._close()
+            yield from self.close()
         if run is None or full:
             run = self._runs[lane] = _Run(entry, gap_ns)
         run.add(entry, event, audio_ms)
 
-    def _close(self) -> Iterator[Row]:
+    def close(self) -> Iterator[Row]:
+        """No more will come: rows of the runs that are under way."""
         for run in self._runs.values():
             yield run.row()
         self._runs.clear()

@@ -90,7 +90,7 @@ def page(assets: Assets, contents: Contents) -> Iterator[bytes]:
     yield block("call", as_json(contents.call))
     yield block("audio", as_json(contents.audio))
     for name, content in contents.blocks:
-        yield block(name, content)
+        yield block(name, b'"' + content + b'"')
     yield f"<script>{assets.script}</script>\n</body>\n</html>\n".encode()
 
 

@@ -10,6 +10,7 @@ import orjson
 
 from rtproxy.inspect.document import body
 from rtproxy.inspect.entry import Entry
+from rtproxy.realtime.event import RealtimeEvent
 from rtproxy.view.embed import packed
 
 PLAIN = 1_024
@@ -25,7 +26,12 @@ MAX_PIECES = 48_000_000
 """Bytes of the bodies of deltas, of which there are many and none says much."""
 MAX_ALL = 96_000_000
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{256,}={0,2}")
+OMITTED = "… {:,} characters of base64"
+"""What stands where audio was."""
+
+LONG = 256
+"""Characters from which on base64 is left out."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 
 
 class Bodies:
@@ -69,9 +75,25 @@ def body_of(entry: Entry) -> bytes:
     if event is not None and event.form == "object":
         if entry.size <= PLAIN and not event.audio:
             return orjson.dumps(body(entry))
+        plainly = _without_audio(event)
+        if plainly is not None:
+            return plainly
         return _bounded(_short(event.data, 0), entry)
     plain = orjson.dumps(body(entry))
     return plain if len(plain) <= PLAIN else _bounded(_short(orjson.loads(plain), 0), entry)
+
+
+def _without_audio(event: RealtimeEvent) -> bytes | None:
+    """What is left of an event's own text without its audio; None where that is not so simple."""
+    audio, payload = event.audio, event.record.payload
+    if not audio or len(audio) < LONG or not isinstance(payload, str):
+        return None
+    if len(payload) - len(audio) > PLAIN:
+        return None
+    left = payload.replace(audio, OMITTED.format(len(audio)))
+    if len(left) > PLAIN + len(OMITTED) * 4:  # its escapes make the audio another text there
+        return None
+    return left.replace("\n", " ").replace("\r", " ").encode("utf-8", "backslashreplace")
 
 
 def _bounded(value: Any, entry: Entry) -> bytes:
@@ -106,8 +128,8 @@ def _short(value: Any, depth: int) -> Any:
 
 def _cut(text: str) -> str:
     text = text.encode("utf-8", "backslashreplace").decode()
-    if len(text) >= 256 and _BASE64.fullmatch(text):
-        return f"… {len(text):,} characters of base64"
+    if len(text) >= LONG and _BASE64.fullmatch(text):
+        return OMITTED.format(len(text))
     if len(text) <= MAX_STRING:
         return text
     return f"{text[:MAX_STRING]}… {len(text) - MAX_STRING:,} more characters"

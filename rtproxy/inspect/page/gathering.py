@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rtproxy.inspect.entry import entry_of
-from rtproxy.inspect.listing import Listing, Lull, Missing
+from rtproxy.inspect.listing import Listing, Lull, Missing, Row
 from rtproxy.inspect.page.bodies import Bodies
 from rtproxy.inspect.page.events import EventList
 from rtproxy.inspect.page.sound import Part, Side, Sound
@@ -35,12 +35,22 @@ class Gathering:
         self.events = EventList()
         self.links = Links()
         self._linker = Linker()
+        self._listing = Listing()
 
     def take(self, records: Iterable[Piece]) -> Iterator[None]:
         """Take all records; yields now and then, when memory may be freed."""
-        for row in Listing().rows(self._noted(records)):
+        for record in records:
+            if isinstance(record, Missing):
+                rows = self._listing.take(record)
+            elif isinstance(record, Event | Control):
+                rows = self._note(record)
+            else:
+                continue
+            for row in rows:
+                self.events.add(row)
+                yield
+        for row in self._listing.close():
             self.events.add(row)
-            yield
 
     def finish(self) -> None:
         """No more will come."""
@@ -48,19 +58,9 @@ class Gathering:
         self.sound.finish()
         self.links = self._linker.links(self.session)
 
-    def _noted(self, records: Iterable[Piece]) -> Iterator[Piece]:
-        for record in records:
-            if isinstance(record, Missing | Lull):
-                yield record
-                continue
-            for _ in self.moments.note((record,)):
-                self.session.take(record)
-            if not isinstance(record, Event | Control):
-                continue
-            if self._note(record):
-                yield record
-
-    def _note(self, record: Event | Control) -> bool:
+    def _note(self, record: Event | Control) -> Iterator[Row]:
+        self.moments.take(record)
+        self.session.take(record)
         entry = entry_of(record)
         if entry.event is None:
             self._linker.take(record)
@@ -69,9 +69,9 @@ class Gathering:
             self.sound.take(entry.event)
         if self.events.full:
             self.events.left_out += 1
-            return False
+            return iter(())
         self.events.note(entry, self.bodies.add(entry))
-        return True
+        return self._listing.add(entry)
 
     def event_map(self) -> dict[str, Any]:
         """Rows, the links between them, and what was left out."""

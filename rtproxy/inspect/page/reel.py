@@ -1,9 +1,9 @@
-"""One side's audio, piece after piece: its samples compressed, and its peaks.
+"""One side's audio, piece after piece, and its peaks.
 
     reel = Reel(24_000)
-    reel.add(samples)
+    reel.add(samples, 24_000)
     reel.finish()
-    reel.pieces    # to be taken out by who writes them
+    reel.pieces    # to be taken out by who packs and writes them
     reel.peaks()   # two bytes for each hundredth of a second
 
 A reel knows no time: where its samples stand on the tape's clock is another matter.
@@ -28,8 +28,8 @@ class Reel:
         self.rate = rate
         self.length = 0
         self.bucket = max(1, rate // PEAKS_A_SECOND)
-        self.pieces: list[bytes] = []
-        """Finished ones, packed: taken out as they come, a reel of an hour takes no memory."""
+        self.pieces: list[Samples] = []
+        """Finished ones: taken out as they come, a reel of an hour takes no memory."""
         self._waiting: list[Samples] = []
         self._held = 0
         self._rest: Samples = np.zeros(0, np.int16)
@@ -46,13 +46,13 @@ class Reel:
             self._waiting.append(part)
             self._held += part.size
             if self._held == PIECE:
-                self._pack()
+                self._close()
         return added
 
     def finish(self) -> None:
         """Close the last piece, which is shorter."""
         if self._held:
-            self._pack()
+            self._close()
         if self._rest.size:
             self._peaks += _extremes(self._rest.reshape(1, -1))
             self._rest = self._rest[:0]
@@ -68,11 +68,11 @@ class Reel:
         self._peaks += _extremes(joined[:whole].reshape(-1, self.bucket))
         self._rest = joined[whole:]
 
-    def _pack(self) -> None:
+    def _close(self) -> None:
         samples = np.concatenate(self._waiting)
         self._waiting, self._held = [], 0
         self._measure(samples)
-        self.pieces.append(pack(samples))
+        self.pieces.append(samples)
 
 
 def pack(samples: Samples) -> bytes:

@@ -1,14 +1,11 @@
 """Writes the page of a tape, and beside it what is too large to be in it."""
 
 import contextlib
-import re
-from base64 import b64encode
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 from rtproxy.errors import PageError
 from rtproxy.inspect.overview import Overview, records, survey
@@ -21,9 +18,9 @@ from rtproxy.inspect.page.assembly import (
     packed_json,
     page,
 )
+from rtproxy.inspect.page.audio_files import AudioFiles
 from rtproxy.inspect.page.call import call
 from rtproxy.inspect.page.gathering import Gathering
-from rtproxy.inspect.page.reel import Reel
 from rtproxy.realtime.session import Session
 from rtproxy.tape.reader import Tape
 from rtproxy.view.embed import packed
@@ -32,9 +29,7 @@ from rtproxy.view.file import write_file
 INLINE = 20_000_000
 """Bytes of audio, as they are written, that a page holds itself; more lies in files beside it."""
 SUFFIX = ".audio"
-
-_PIECE = re.compile(r"(caller|assistant)-\d+-[0-9a-f]{16}\.js")
-SideName = Literal["caller", "assistant"]
+Tell = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +43,30 @@ class Written:
     session: Session
 
 
-def write_page(tape: Tape, path: Path, *, inline: int = INLINE) -> Written:
+def write_page(
+    tape: Tape, path: Path, *, inline: int = INLINE, tell: Tell | None = None
+) -> Written:
     """Write the page of a tape; a page that is there already is replaced when all is written.
 
-    Raises PageError where it cannot be written, or where `path` is some other file.
+    `tell` hears now and then what part of the tape's events is through, from 0 to 1. Raises
+    PageError where it cannot be written, or where `path` is some other file.
     """
     _refuse(path)
     overview = survey(tape, str(tape.path))
+    whole = sum(overview.summary.events.values()) if overview.counted else 0
     gathering = Gathering(tape.header)
-    with _explained(path):
-        audio = _Audio(path.with_name(path.name.removesuffix(".html") + SUFFIX), inline)
+    folder = path.with_name(path.name.removesuffix(".html") + SUFFIX)
+    with _explained(path), AudioFiles(folder, inline) as audio:
         for _ in gathering.take(records(tape)):
-            audio.drain(gathering)
+            audio.drain(gathering.sound)
+            if tell is not None and whole:
+                tell(min(1.0, gathering.session.events / whole))
         gathering.finish()
-        audio.drain(gathering)
+        audio.drain(gathering.sound)
+        audio.finish()
         size = write_file(path, _pieces(overview, gathering, audio, tape))
         audio.clean()
-    folder = audio.folder if audio.beside else None
-    return Written(path, folder, size + audio.written, gathering.session)
+    return Written(path, folder if audio.beside else None, size + audio.written, gathering.session)
 
 
 def read_assets() -> Assets:
@@ -82,96 +83,30 @@ def read_assets() -> Assets:
     )
 
 
-@dataclass(slots=True)
-class _Audio:
-    """Pieces of audio: held as long as they are few, else written beside the page."""
-
-    folder: Path
-    inline: int
-    beside: bool = False
-    held: list[tuple[SideName, bytes]] = field(default_factory=list)
-    names: dict[SideName, list[str]] = field(
-        default_factory=lambda: {"caller": [], "assistant": []}
-    )
-    size: int = 0
-    written: int = 0
-
-    def drain(self, gathering: Gathering) -> None:
-        """Take the pieces that are finished."""
-        sides: list[tuple[SideName, Reel | None]] = [
-            ("caller", gathering.sound.caller.reel),
-            ("assistant", gathering.sound.assistant.reel),
-        ]
-        for side, reel in sides:
-            while reel is not None and reel.pieces:
-                self._take(side, b64encode(reel.pieces.pop(0)))
-
-    def _take(self, side: SideName, piece: bytes) -> None:
-        self.size += len(piece)
-        if not self.beside:
-            self.held.append((side, piece))
-            if self.size <= self.inline:
-                return
-            self.beside = True
-            self.folder.mkdir(exist_ok=True)
-            for held in self.held:
-                self._write(*held)
-            self.held.clear()
-            return
-        self._write(side, piece)
-
-    def _write(self, side: SideName, piece: bytes) -> None:
-        """Write a piece; its name says what is in it, so an older page's is never overwritten."""
-        names = self.names[side]
-        number = len(names)
-        content = b'rtproxyAudio("%s",%d,"%s");\n' % (side.encode(), number, piece)
-        name = f"{side}-{number}-{sha256(content).hexdigest()[:16]}.js"
-        self.written += write_file(self.folder / name, content)
-        names.append(name)
-
-    def blocks(self) -> Iterator[tuple[str, bytes]]:
-        numbers: dict[SideName, int] = {"caller": 0, "assistant": 0}
-        for side, piece in self.held:
-            yield f"{side}-{numbers[side]}", b'"' + piece + b'"'
-            numbers[side] += 1
-
-    def clean(self) -> None:
-        """Remove the pieces of the page that was there before."""
-        if not self.folder.is_dir():
-            return
-        current = {name for names in self.names.values() for name in names}
-        for entry in list(self.folder.iterdir()):
-            if _PIECE.fullmatch(entry.name) and entry.name not in current:
-                entry.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()  # if nothing is left in it
-
-
-def _pieces(overview: Overview, gathering: Gathering, audio: _Audio, tape: Tape) -> Iterator[bytes]:
+def _pieces(
+    overview: Overview, gathering: Gathering, audio: AudioFiles, tape: Tape
+) -> Iterator[bytes]:
     damage = list(tape.damage)
     if damage:
         overview = replace(overview, damage=damage, state="damaged")
-    blocks: list[tuple[str, bytes]] = [
-        ("events", b'"' + packed_json(gathering.event_map()) + b'"'),
-        ("columns", b'"' + packed(gathering.events.columns()) + b'"'),
+    sound, bodies = gathering.sound, gathering.bodies
+    blocks = [
+        ("events", packed_json(gathering.event_map())),
+        ("columns", packed(gathering.events.columns())),
     ]
-    for side, reel in (
-        ("caller", gathering.sound.caller.reel),
-        ("assistant", gathering.sound.assistant.reel),
-    ):
-        if reel is not None:
-            blocks.append((f"{side}-peaks", b'"' + packed(reel.peaks()) + b'"'))
-    for number, body in enumerate(gathering.bodies.blocks):
-        blocks.append((f"bodies-{number}", b'"' + body + b'"'))
+    for name, side in (("caller", sound.caller), ("assistant", sound.assistant)):
+        if side.reel is not None:
+            blocks.append((f"{name}-peaks", packed(side.reel.peaks())))
+    blocks += [(f"bodies-{number}", body) for number, body in enumerate(bodies.blocks)]
     contents = Contents(
-        overview.header.id if not tape.path.name else tape.path.name,
+        tape.path.name,
         call(overview, gathering.session, gathering.moments),
         {
             **gathering.audio_map(),
             "folder": audio.folder.name if audio.beside else None,
             "files": audio.names,
         },
-        [*blocks, *audio.blocks()],
+        chain(blocks, audio.blocks()),
         audio.beside,
     )
     return page(read_assets(), contents)
