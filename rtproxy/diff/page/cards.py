@@ -31,7 +31,8 @@ PLOT = 160
 def metrics(diff: Diff | SetDiff) -> Markup:
     """The table of metrics and budgets; nothing where there are none."""
     rows = set_budgets(diff) if isinstance(diff, SetDiff) else metric_rows(diff)
-    return _table("metrics", ("metric", "a", "b", "change", "budget"), map(_metric, rows))
+    judged = "budget" if any(row.within is not None for row in rows) else ""
+    return _table("metrics", ("metric", "a", "b", "change", judged), map(_metric, rows))
 
 
 def _metric(row: MetricRow) -> Markup:
