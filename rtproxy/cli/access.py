@@ -75,12 +75,14 @@ def forward_options(verb: str) -> Decorator:
     return add
 
 
-def introduce(console: "Console", access: "Access", authority: "Authority | None") -> None:
-    """Say what clients have to do beyond connecting, when no COMMAND is told it."""
+def introduce(
+    console: "Console", access: "Access", authority: "Authority | None", *, with_command: bool
+) -> None:
+    """Say what is looked into, and whom clients must trust; a command is made to."""
     if access.forward:
         hosts = ", ".join(dict.fromkeys(access.intercept))
         console.print(f"rtproxy: a forward proxy for {hosts}", soft_wrap=True, markup=False)
-    if authority is not None:
+    if authority is not None and not with_command:
         new = ", made just now" if authority.is_new else ""
         console.print(
             f"rtproxy: clients must trust {authority.path}{new}; rtproxy ca tells how",

@@ -225,10 +225,10 @@ async def run(settings: "Settings", command: tuple[str, ...]) -> int:
             line = f"rtproxy: {proxy.url} → {settings.upstream}, tapes in {settings.out}/"
             console.print(line, soft_wrap=True, markup=False)
             warn(console, settings)
+            introduce(console, proxy.access, proxy.authority, with_command=bool(command))
             if command:
                 code = await run_with(proxy, command, stop)
             else:
-                introduce(console, proxy.access, proxy.authority)
                 await stop.wait()
     ended = "1 connection" if status.finished == 1 else f"{status.finished:,} connections"
     trouble = f"; {len(status.failures)} of them with errors" if status.failures else ""

@@ -194,11 +194,11 @@ async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) ->
         console.print(f"rtproxy: {server.url} replays {visible(names)}{more}")
         for note in shelf.notes:
             console.print(f"rtproxy: {visible(note)}")
+        introduce(console, server.access, server.authority, with_command=bool(command))
         if command:
             code = await run_with(server, command, stop)
             await server.settle(SETTLE_S)
         else:
-            introduce(console, server.access, server.authority)
             await stop.wait()
     mismatched = conclude(server, console, with_command=bool(command))
     return code or mismatched

@@ -23,7 +23,7 @@ LEAF_LIFE = timedelta(days=14)
 BACKDATED = timedelta(days=1)
 """Certificates begin in the past: a client's clock may be behind ours."""
 
-_DNS_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
+_DNS_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]*(\.[a-z0-9_-]+)*", re.ASCII)
 _LONGEST_COMMON_NAME = 64
 
 

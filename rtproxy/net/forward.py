@@ -134,21 +134,21 @@ class Forwarder:
         lobby = Lobby()
         transport.set_protocol(lobby)
         transport.write(ESTABLISHED)
-        if not early:
-            try:
-                async with asyncio.timeout(HANDSHAKE_S):
-                    early = await lobby.take_first()
-            except TimeoutError:
-                early = b""
-        if not early:
+        if early:
+            lobby.data_received(early)
+        try:
+            async with asyncio.timeout(HANDSHAKE_S):
+                first = await lobby.first()
+        except TimeoutError:
+            first = b""
+        if not first:
             raise HandshakeError("A client said nothing.", is_worth_telling=False)
-        if early.startswith(TLS_RECORD):
+        if first == TLS_RECORD:
             self._destinations[handler] = Destination("https", host, port)
-            await self._server.secure(handler, transport, (host,), early)
-            return
-        self._destinations[handler] = Destination("http", host, port)
-        lobby.data_received(early)
-        lobby.hand_over(transport, handler)
+            await self._server.secure(handler, transport, (host,), lobby)
+        else:
+            self._destinations[handler] = Destination("http", host, port)
+            lobby.hand_over(transport, handler)
 
     async def _tunnel(
         self, request: web.BaseRequest, where: str, host: str, port: int, tunnels: Tunnels

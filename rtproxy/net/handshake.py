@@ -25,18 +25,23 @@ async def shake_hands(
     transport: asyncio.Transport,
     protocol: asyncio.Protocol,
     context: ssl.SSLContext,
-    early: bytes = b"",
+    outside: Lobby,
 ) -> None:
     """Speak TLS on `transport`; from then on the connection inside is `protocol`'s.
 
-    `early` is what the client has sent already. Raises HandshakeError, and closes the transport,
-    if there is no handshake.
+    `outside` is the transport's protocol until now; it may have received something. Raises
+    HandshakeError, and closes the transport, if there is no handshake.
     """
     loop = asyncio.get_running_loop()
-    lobby = Lobby()
+    transport.pause_reading()  # the event loop reads on once its own protocol is in place
+    if outside.is_over or transport.is_closing():
+        transport.abort()
+        raise why_failed(ConnectionResetError())
+    early = outside.take()
+    inside = Lobby()
     opening = loop.create_task(
         loop.start_tls(
-            transport, lobby, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
+            transport, inside, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
         )
     )
     try:
@@ -47,7 +52,7 @@ async def shake_hands(
         raise why_failed(error) from None
     if secured is None:
         raise why_failed(ConnectionResetError())
-    lobby.hand_over(secured, protocol)
+    inside.hand_over(secured, protocol)
 
 
 async def _feed(

@@ -30,10 +30,19 @@ class Lobby(asyncio.Protocol):
         self._is_lost, self._error = True, exc
         self._ring()
 
-    async def take_first(self) -> bytes:
-        """What comes first; empty if nothing does before the end."""
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can come."""
+        return self._has_ended or self._is_lost
+
+    async def first(self) -> bytes:
+        """The first byte that comes, which stays here; empty if there is none before the end."""
         while not self._received and await self._wait():
             pass
+        return bytes(self._received[:1])
+
+    def take(self) -> bytes:
+        """What has come."""
         taken = bytes(self._received)
         self._received.clear()
         return taken
@@ -65,7 +74,7 @@ class Lobby(asyncio.Protocol):
 
     async def _wait(self) -> bool:
         """Wait for something to happen; False if nothing more can come."""
-        if self._has_ended or self._is_lost:
+        if self.is_over:
             return False
         self._news = asyncio.get_running_loop().create_future()
         await self._news

@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -17,6 +17,7 @@ from rtproxy.net.certificate import normal_host
 from rtproxy.net.handshake import HandshakeError, shake_hands
 from rtproxy.net.leaves import Leaves
 from rtproxy.net.listener import SERVING
+from rtproxy.net.lobby import Lobby
 from rtproxy.wire.address import is_loopback
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -25,17 +26,16 @@ ANY = ("0.0.0.0", "::", "")
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class Door(asyncio.Protocol):
-    """Meets a connection on a TLS listener."""
+class Door(Lobby):
+    """Meets a connection on a TLS listener, and keeps what comes before the handshake begins."""
 
     def __init__(self, server: "TlsServer", hosts: tuple[str, ...]) -> None:
+        super().__init__()
         self._server = server
         self._hosts = hosts
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()  # until the handshake has begun
-        self._server.admit(transport, self._hosts)
+        self._server.admit(cast(asyncio.Transport, transport), self._hosts, self)
 
 
 class TlsServer(web.Server):
@@ -60,9 +60,9 @@ class TlsServer(web.Server):
         self.leaves.context(*hosts)  # so that the first client need not wait, and errors show
         return lambda: Door(self, hosts)
 
-    def admit(self, transport: asyncio.Transport, hosts: tuple[str, ...]) -> None:
+    def admit(self, transport: asyncio.Transport, hosts: tuple[str, ...], lobby: Lobby) -> None:
         """Begin the handshake on a new connection."""
-        task = asyncio.get_running_loop().create_task(self._admit(transport, hosts))
+        task = asyncio.get_running_loop().create_task(self._admit(transport, hosts, lobby))
         self._admitting.add(task)
         task.add_done_callback(self._admitting.discard)
 
@@ -71,11 +71,14 @@ class TlsServer(web.Server):
         handler: RequestHandler,
         transport: asyncio.Transport,
         hosts: tuple[str, ...],
-        early: bytes = b"",
+        lobby: Lobby,
     ) -> None:
-        """Have `handler`, which stands by, serve what comes inside TLS. Raises HandshakeError."""
+        """Have `handler`, which stands by, serve what comes inside TLS. Raises HandshakeError.
+
+        `lobby` is the transport's protocol until now.
+        """
         try:
-            await shake_hands(transport, handler, self.leaves.context(*hosts), early)
+            await shake_hands(transport, handler, self.leaves.context(*hosts), lobby)
         except BaseException:
             self.forget(handler)
             raise
@@ -107,9 +110,11 @@ class TlsServer(web.Server):
             transport.abort()
         await super().shutdown(timeout)
 
-    async def _admit(self, transport: asyncio.Transport, hosts: tuple[str, ...]) -> None:
+    async def _admit(
+        self, transport: asyncio.Transport, hosts: tuple[str, ...], lobby: Lobby
+    ) -> None:
         try:
-            await self.secure(self.stand_by(transport), transport, hosts)
+            await self.secure(self.stand_by(transport), transport, hosts, lobby)
         except HandshakeError as error:
             if error.is_worth_telling:
                 self._tell(str(error))

@@ -1,7 +1,7 @@
 """Two programs at the ends of a TCP connection, written byte by byte, and a proxy between them.
 
 A scenario is a pair of scripts. It is played twice, once directly and once through a recording
-proxy; what each end saw must be the same.
+proxy; what each end saw must be the same. `way` says where TLS is spoken when the proxy is between.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rtproxy.record.proxy import Proxy, Settings
 from rtproxy.tape.reader import open_tape
@@ -91,6 +91,27 @@ class Wire:
 Script = Callable[[Wire], Awaitable[None]]
 
 
+@dataclass(frozen=True)
+class Way:
+    """How the ends speak to the proxy: `client` and `server` make a socket a Wire."""
+
+    scheme: str = "http"
+    client: Callable[[socket.socket], Awaitable[Wire]] | None = None
+    server: Callable[[socket.socket], Awaitable[Wire]] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+PLAIN = Way()
+way = PLAIN
+"""Tests that are about TLS set another."""
+
+
+async def _wire(
+    sock: socket.socket, make: Callable[[socket.socket], Awaitable[Wire]] | None
+) -> Wire:
+    return Wire(sock) if make is None else await make(sock)
+
+
 @dataclass
 class Seen:
     """What the two ends of one run saw."""
@@ -139,7 +160,9 @@ def accept_head(extensions: str = "") -> bytes:
 
 
 @asynccontextmanager
-async def listening(script: Script) -> AsyncIterator[tuple[int, "asyncio.Future[Wire]"]]:
+async def listening(
+    script: Script, way: Way = PLAIN
+) -> AsyncIterator[tuple[int, "asyncio.Future[Wire]"]]:
     """A server for one connection that follows a script; yields its port and its end."""
     loop = asyncio.get_running_loop()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -148,7 +171,7 @@ async def listening(script: Script) -> AsyncIterator[tuple[int, "asyncio.Future[
 
     async def serve() -> None:
         sock, _ = await loop.sock_accept(listener)
-        wire = Wire(sock)
+        wire = await _wire(sock, way.server)
         try:
             await script(wire)
         except Exception as error:
@@ -176,17 +199,20 @@ async def play(client: Script, server: Script) -> Seen:
 
 async def play_through_proxy(client: Script, server: Script, folder: Path) -> Seen:
     """Play a scenario through a recording proxy, and read the tape."""
-    async with listening(server) as (port, done):
-        settings = Settings(upstream=f"http://127.0.0.1:{port}", port=0, out=folder)
+    async with listening(server, way) as (port, done):
+        upstream = f"{way.scheme}://127.0.0.1:{port}"
+        settings = Settings(upstream=upstream, port=0, out=folder, **way.settings)
         async with Proxy(settings) as proxy:
-            seen = await _play(client, int(proxy.url.rsplit(":", 1)[1]), done)
+            seen = await _play(client, int(proxy.url.rsplit(":", 1)[1]), done, way)
         assert not proxy.status.failures
     seen.records = records_in(folder)
     return seen
 
 
-async def _play(client: Script, port: int, done: "asyncio.Future[Wire]") -> Seen:
-    wire = Wire(socket.create_connection(("127.0.0.1", port)))
+async def _play(client: Script, port: int, done: "asyncio.Future[Wire]", way: Way = PLAIN) -> Seen:
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.setblocking(False)
+    wire = await _wire(sock, way.client)
     try:
         await client(wire)
     finally:

@@ -2,7 +2,14 @@
 
 import pytest
 
-from rtproxy.wire.address import is_addressed_to, is_loopback, is_own_origin, url_host
+from rtproxy.wire.address import (
+    is_addressed_to,
+    is_loopback,
+    is_own_origin,
+    origin_form,
+    split_authority,
+    url_host,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +64,42 @@ def test_the_origin_of_a_page(origin: str, host: str, own: bool) -> None:
 
 def test_a_host_in_a_url() -> None:
     assert (url_host("::1"), url_host("127.0.0.1")) == ("[::1]", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("authority", "host", "port"),
+    [
+        ("api.openai.com:443", "api.openai.com", 443),
+        ("127.0.0.1:8443", "127.0.0.1", 8443),
+        ("[::1]:443", "::1", 443),
+        ("[0:0:0::1]:443", "::1", 443),
+    ],
+)
+def test_authorities(authority: str, host: str, port: int) -> None:
+    assert split_authority(authority) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "authority",
+    ["", "host", "host:", ":443", "host:0", "host:65536", "host:1e3", "host:-1", "host:٤٤٣",
+     "::1:443", "[::1]", "[zz]:443", "u@host:443", "host/path:443", "ho st:443", "host:443:443",
+     "host:99999999999999999999"],
+)  # fmt: skip
+def test_what_is_no_authority(authority: str) -> None:
+    with pytest.raises(ValueError):
+        split_authority(authority)
+
+
+@pytest.mark.parametrize(
+    ("target", "origin_formed"),
+    [
+        ("/v1/realtime?model=x", "/v1/realtime?model=x"),
+        ("http://host/v1?q=http://x/", "/v1?q=http://x/"),
+        ("http://host:80/a%20b", "/a%20b"),
+        ("http://host", "/"),
+        ("http://host?q", "/?q"),
+        ("*", "*"),
+    ],
+)
+def test_origin_form(target: str, origin_formed: str) -> None:
+    assert origin_form(target) == origin_formed
