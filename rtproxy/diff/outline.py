@@ -130,13 +130,11 @@ class Outline:
     def finish(self) -> None:
         """What takes the whole session to be known."""
         reading = self.reading
-        if reading.sound:
-            reading.heard.finish()
         for turn, normal in zip(reading.turns, self.session.turns, strict=True):
             normal.metrics = reading.measure(turn)
-            normal.spoken_ms, span = _spoken(turn, reading)
-            if reading.sound and reading.input_complete and span is not None:
-                normal.sound = Sound.part(reading.heard, *span)
+            normal.spoken_ms = _spoken_ms(turn, reading)
+            if reading.input_complete:
+                normal.sound = _sound(turn, reading)
 
     def _session(self, name: str | None) -> NormalSession:
         reading = self.reading
@@ -281,15 +279,18 @@ def _replay_of(reading: Reading) -> str | None:
     return ""
 
 
-def _spoken(turn: Turn, reading: Reading) -> tuple[float | None, tuple[float, float] | None]:
-    """How long the caller spoke, and where that is in all of the caller's audio."""
-    if turn.kind == "commit" and turn.ended_seq in reading.commits:
-        start, end = reading.commits[turn.ended_seq]
-        return end - start, (start, end)
+def _spoken_ms(turn: Turn, reading: Reading) -> float | None:
+    """How long the caller spoke, or how much the client committed."""
+    if turn.kind == "commit":
+        span = reading.commits.get(turn.ended_seq or -1)
+        return span[1] - span[0] if span is not None else None
     lengths = [speech.spoken_ms for speech in turn.speech]
     known = [ms for ms in lengths if ms is not None]
-    if not known or len(known) < len(lengths):
-        return None, None
-    first, last = turn.speech[0].onset_position_ms, turn.speech[-1].end_position_ms
-    span = (first, last) if first is not None and last is not None else None
-    return sum(known), span
+    return sum(known) if known and len(known) == len(lengths) else None
+
+
+def _sound(turn: Turn, reading: Reading) -> Sound | None:
+    """How the caller sounded in a turn, if all of it is known."""
+    seqs = [turn.ended_seq] if turn.kind == "commit" else [s.stopped_seq for s in turn.speech]
+    sounds = [reading.heard[seq] for seq in seqs if seq in reading.heard]
+    return Sound.joined(sounds) if sounds and len(sounds) == len(seqs) else None

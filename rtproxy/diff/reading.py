@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from rtproxy.diff.ear import Ear
 from rtproxy.diff.fields import settle
-from rtproxy.diff.sound import Trace
+from rtproxy.diff.sound import Sound, Trace
 from rtproxy.realtime.config import Config
 from rtproxy.realtime.event import DELTAS, RealtimeEvent, string
 from rtproxy.realtime.session import Session
@@ -57,16 +58,19 @@ class Reading(Session):
 
     def __init__(self, sound: bool = True) -> None:
         super().__init__()
+        self.hurries = True  # of a plain append there is nothing to note
         self.notes: list[Note] = []
         self.pieces: dict[tuple[str, str | None], Pieces] = {}
         """By name and item, or response."""
         self.sound = sound
-        self.heard = Trace()
-        """The caller's audio."""
+        self.heard: dict[int, Sound] = {}
+        """How the caller sounded, by the seq of the event that ended the speech or committed it."""
         self.said: dict[str, Trace] = {}
         """The assistant's audio by item."""
         self.commits: dict[int, tuple[float, float]] = {}
         """Seq of a client's commit → positions of the audio that it committed."""
+        self._ear = Ear()
+        self._heard_ms = 0.0
         self._committed_ms = 0.0
         self._over = False
 
@@ -85,47 +89,57 @@ class Reading(Session):
         if isinstance(record, Control) and record.name in ENDS:
             self._over = True
 
+    def hear(self, audio: str) -> None:
+        super().hear(audio)
+        start_ms, self._heard_ms = self._heard_ms, self.clock.total_ms
+        if self.sound and audio:
+            self._ear.add(start_ms, self._heard_ms, audio, self.answers.formats.input)
+
     def meet(self, event: RealtimeEvent) -> None:
         super().meet(event)
-        kind = DELTAS.get(event.name)
-        if kind is not None or event.name.endswith(".delta"):
-            self._follow_delta(event, kind)
+        name = event.name
+        kind = DELTAS.get(name)
+        if kind is not None or name.endswith(".delta"):
+            if kind == "audio" and self.sound:
+                self._say(event)
+            modelled = kind in ("audio", "input_audio") or self._knows_words(event)
+            if not modelled or not event.data.keys() <= DELTA_KEYS:
+                self._keep_piece(event, "" if modelled else event.text)
             return
         if event.form == "object":
             fields = settle(event.data)
         else:  # what it holds is compared as it is
             fields = {event.form: settle(_shown(event.record.payload))}
-        name = event.name or event.form
+        turn = self.turns.open or self.turns.current
         self.notes.append(
-            Note(
-                event.seq,
-                name,
-                event.from_server,
-                fields,
-                self.turns.open or self.turns.current,
-                self.config,
-            )
+            Note(event.seq, name or event.form, event.from_server, fields, turn, self.config)
         )
-        if not event.from_server and name.startswith("input_audio_buffer."):
-            total = self.clock.total_ms
-            if name == "input_audio_buffer.commit":
-                self.commits[event.seq] = (self._committed_ms, total)
-            self._committed_ms = total
+        if name.startswith("input_audio_buffer."):
+            self._listen(event)
 
-    def _follow_delta(self, event: RealtimeEvent, kind: str | None) -> None:
-        if self.sound and kind in ("audio", "input_audio"):
-            encoded = event.audio or ""
-            if kind == "input_audio":
-                self.heard.add(encoded, self.answers.formats.input)
-            else:
-                key = event.item_id or event.response_id or ""
-                trace = self.said.get(key)
-                if trace is None:
-                    trace = self.said[key] = Trace()
-                trace.add(encoded, self.answers.formats.of(event))
-        modelled = kind in ("audio", "input_audio") or self._knows_words(event)
-        if not modelled or not event.data.keys() <= DELTA_KEYS:
-            self._keep_piece(event, "" if modelled else event.text)
+    def _say(self, event: RealtimeEvent) -> None:
+        """The assistant's audio goes on."""
+        key = event.item_id or event.response_id or ""
+        trace = self.said.get(key)
+        if trace is None:
+            trace = self.said[key] = Trace()
+        trace.add(event.audio or "", self.answers.formats.of(event))
+
+    def _listen(self, event: RealtimeEvent) -> None:
+        """Listen to the caller's audio where a turn of it is over."""
+        span = None
+        if event.name == "input_audio_buffer.commit":
+            span = self.commits[event.seq] = self._committed_ms, self._heard_ms
+        turn = self.turns.current
+        if turn is not None and turn.speech and turn.speech[-1].stopped_seq == event.seq:
+            start, end = turn.speech[-1].onset_position_ms, turn.speech[-1].end_position_ms
+            span = (start, end) if start is not None and end is not None else None
+        if not event.from_server:
+            self._committed_ms = self._heard_ms
+        if span is not None and self.sound:
+            sound = self._ear.listen(*span)
+            if sound is not None:
+                self.heard[event.seq] = sound
 
     def _knows_words(self, event: RealtimeEvent) -> bool:
         """Whether the session has put this piece of text where it belongs."""

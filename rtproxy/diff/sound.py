@@ -29,36 +29,46 @@ SHORTEST_MS = 300
 
 
 class Trace:
-    """Takes base64 audio in pieces of any size; 0.2 KB are kept of each second."""
+    """Takes base64 audio in pieces of any size; 0.2 KB are kept of each second.
 
-    __slots__ = ("_data", "_format", "_ms", "checks", "clipped", "powers")
+    `exact`: also what it takes to compare it to the sample, and clipping.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_block", "_data", "_exact", "_format", "checks", "clipped", "ms", "powers")
+
+    def __init__(self, *, exact: bool = True) -> None:
+        self.ms = 0.0
+        """Its length, once it is finished."""
         self.powers = array("f")
         """Mean square of the samples of each 20 ms."""
         self.checks = array("I")
         """CRC-32 of each second's samples."""
         self.clipped = 0
         """Samples that are as loud as can be."""
+        self._exact = exact
         self._format: AudioFormat = PCM16
+        self._block = PCM16.size(BLOCK_MS)
         self._data = bytearray()
-        self._ms = 0.0
+
+    def begin(self, audio: AudioFormat, before: int) -> None:
+        """What comes first stands after so many bytes, perhaps in the middle of a sample."""
+        self._format, self._block = audio, audio.size(BLOCK_MS)
+        self._data += bytes(before % audio.bytes_per_sample)
 
     def add(self, encoded: str, audio: AudioFormat) -> None:
         """The next piece; what is no base64 is passed over."""
         if audio != self._format:
             self.finish()
-            self._format = audio
+            self._format, self._block = audio, audio.size(BLOCK_MS)
         try:
             self._data += decode_base64(encoded)
         except ValueError:
             return
-        block = self._format.size(BLOCK_MS)
-        if len(self._data) >= block:
+        if len(self._data) >= self._block:
             data, at = bytes(self._data), 0
-            while at + block <= len(data):
-                self._take(data[at : at + block])
-                at += block
+            while at + self._block <= len(data):
+                self._take(data[at : at + self._block])
+                at += self._block
             self._data = bytearray(data[at:])
 
     def finish(self) -> None:
@@ -67,18 +77,14 @@ class Trace:
             self._take(bytes(self._data))
             self._data.clear()
 
-    @property
-    def ms(self) -> float:
-        """Its length, once it is finished."""
-        return self._ms
-
     def _take(self, data: bytes) -> None:
-        self._ms += self._format.duration_ms(len(data))
+        self.ms += self._format.duration_ms(len(data))
         samples = self._format.decode(data)
-        # Of samples, not of bytes: the same sound in other bytes is the same sound.
-        self.checks.append(crc32(samples.tobytes()))
-        if samples.size and max(int(samples.max()), -int(samples.min())) >= LOUDEST:
-            self.clipped += int(np.count_nonzero(np.abs(samples.astype(np.int32)) >= LOUDEST))
+        if self._exact:
+            # Of samples, not of bytes: the same sound in other bytes is the same sound.
+            self.checks.append(crc32(samples.tobytes()))
+            if samples.size and max(int(samples.max()), -int(samples.min())) >= LOUDEST:
+                self.clipped += int(np.count_nonzero(np.abs(samples.astype(np.int32)) >= LOUDEST))
         self.powers.frombytes(_powers(samples, self._format.rate * STEP_MS // 1000).tobytes())
 
 
@@ -118,6 +124,12 @@ class Sound:
         first, last = (max(0, round(ms / STEP_MS)) for ms in (start_ms, end_ms))
         powers = np.frombuffer(trace.powers[first:last].tobytes(), np.float32)
         return cls(max(0.0, min(end_ms, trace.ms) - start_ms), powers)
+
+    @classmethod
+    def joined(cls, sounds: Sequence["Sound"]) -> "Sound":
+        """One after the other."""
+        powers = np.concatenate([sound.powers for sound in sounds])
+        return cls(sum(sound.ms for sound in sounds), powers)
 
     def first(self, ms: float) -> "Sound":
         """Its beginning; whole seconds of it are known to the sample."""

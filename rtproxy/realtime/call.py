@@ -77,7 +77,8 @@ class Call:
         """What the server said last of the limits."""
         self.ending: Ending | None = None
         self.appends = 0
-        self._hurries = type(self).meet is Call.meet  # else somebody wants to meet every event
+        self.hurries = type(self).meet is Call.meet
+        """Whether plain appends are only heard; who wants to meet every event does not hurry."""
         self._causes = Causes()
         self._next_seq: int | None = None
         self._unanswered: deque[Update] = deque(maxlen=MAX_WAITING)
@@ -119,7 +120,7 @@ class Call:
             self.events += 1
             # What the proxy did not pass on has not happened to the other side.
             if not record.flags & NOT_FORWARDED:
-                if self._hurries and self._take_append(record):
+                if self.hurries and self._take_append(record):
                     return
                 try:  # noqa: SIM105  # quicker, and this is for every event of a tape
                     self.meet(parse(record))
@@ -145,7 +146,7 @@ class Call:
         if plain is None:
             return False
         self._causes.note("input_audio_buffer.append", plain[0], record.seq)
-        self._hear(plain[1])
+        self.hear(plain[1])
         return True
 
     def _notice(self, record: Event | Control) -> None:
@@ -195,10 +196,10 @@ class Call:
     # What the client does.
 
     def _append(self, event: RealtimeEvent) -> None:
-        self._hear(string(event.data, "audio") or "")
+        self.hear(string(event.data, "audio") or "")
 
-    def _hear(self, audio: str) -> None:
-        """Base64 of the caller's audio came."""
+    def hear(self, audio: str) -> None:
+        """Base64 of the caller's audio came; `take` calls it for every append."""
         size = base64_size(audio)
         if size:
             self.appends += 1

@@ -7,15 +7,13 @@ from math import inf
 from pathlib import Path
 
 import orjson
-import pytest
 
 from rtproxy.diff.compare import compare_records
 from rtproxy.diff.difference import Diff
 from rtproxy.simulate.library import built_in
 from rtproxy.simulate.scenario import Scenario
-from rtproxy.tape.record import FROM_SERVER, Event, Record
-from tests.replay.follow import follow, header, read, serving, write_tape
-from tests.replay.taped import Tape, captured, read_capture
+from rtproxy.tape.record import Event, Record
+from tests.replay.follow import follow, header, read, serving
 from tests.replay.test_server_fixpoint import hurried, record_call, recording
 
 NAMES = ("barge-in", "beta", "choppy", "default", "g711", "support-call", "text", "tool")
@@ -33,8 +31,8 @@ def rechunked(records: Sequence[Record], size: int) -> Iterator[Record]:
             continue
         while audio:
             piece, audio = audio[:size], audio[size:]
-            append = {"type": "input_audio_buffer.append", "audio": base64.b64encode(piece)}
-            text = orjson.dumps(append | {"audio": append["audio"].decode()})
+            encoded = base64.b64encode(piece).decode()
+            text = orjson.dumps({"type": "input_audio_buffer.append", "audio": encoded})
             yield Event(0, 0, flags, text.decode())
         yield record
 

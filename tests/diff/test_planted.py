@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtproxy.diff.compare import compare_records
-from rtproxy.tape.record import Control, Header
+from rtproxy.tape.record import Control
 from tests.diff.planting import Call, Json, Moment, Samples, renamed, spoken, typed
 
 Found = tuple[str, int | None, str, str]
