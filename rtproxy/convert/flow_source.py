@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from rtproxy.convert.jsontext import CUT_OFF
 from rtproxy.convert.source import (
     BINARY,
     REALTIME_PATH,
@@ -48,13 +47,13 @@ def sources(data: memoryview) -> Iterator[Source | LeftOut]:
         except ValueError as found:
             error = str(found)
             at = at if not what else len(data)
-        source = flow.source(cut=bool(error))
+        source = flow.source(error)
         if source is not None:
             yield source
-        else:
-            others += not error
-        if error and (source is None or error != CUT_OFF):
+        elif error:
             yield LeftOut(f"{what} flow {number:,}, because {error}".strip())
+        else:
+            others += 1
     if others:
         yield others_left_out(others, "flow")
 
@@ -94,8 +93,11 @@ class _Flow:
                         else:
                             self.websocket[name] = inner.value()
 
-    def source(self, *, cut: bool) -> Source | LeftOut | None:
-        """The recording in it; None for a flow of another kind. `cut` says that it is cut off."""
+    def source(self, cut: str) -> Source | LeftOut | None:
+        """The recording in it; None for a flow of another kind.
+
+        `cut` says why not all of the flow could be read; empty if it could.
+        """
         if self.type != "http" and not (cut and self.websocket is not None):
             return None
         if not cut and not (isinstance(self.version, int) and self.version >= OLDEST):
@@ -109,14 +111,14 @@ class _Flow:
         fields = self._fields(path)
         if self.websocket is None:
             about = imported("mitmproxy")
-            return Source({"connection": "http", **fields, **about}, self._exchange())
+            return Source({"connection": "http", **fields, **about}, self._exchange(cut))
         unknown: list[Unknowable] = ["pings"]
         if "close_code" not in self.websocket or self.websocket["close_code"] is None:
             unknown.append("close")
         if not self.request:
             unknown += ["handshake"]
         about = imported("mitmproxy", unknown=unknown)
-        return Source({"connection": "websocket", **fields, **about}, self._parts())
+        return Source({"connection": "websocket", **fields, **about}, self._parts(cut))
 
     def _fields(self, path: str) -> dict[str, Any]:
         fields: dict[str, Any] = {}
@@ -144,7 +146,7 @@ class _Flow:
     def started_ns(self) -> int:
         return max(0, _ns(self.request.get("timestamp_start")))
 
-    def _parts(self) -> Iterator[Part]:
+    def _parts(self, cut: str) -> Iterator[Part]:
         """The messages and how the connection ended."""
         origin_ns, now_ns = self.started_ns, 0
         try:
@@ -152,7 +154,7 @@ class _Flow:
                 try:
                     event, sent_ns = _message(node)
                 except ValueError as error:
-                    if str(error) == CUT_OFF:
+                    if not node.whole:
                         raise
                     yield LeftOut(f"message {number + 1:,}: {error}")
                     continue
@@ -160,7 +162,9 @@ class _Flow:
                 now_ns = max(now_ns, sent_ns - origin_ns)
                 yield Event(0, now_ns, event.flags, event.payload)
         except ValueError as error:
-            yield LeftOut(f"the rest of the file, because {error}")
+            cut = cut or str(error)
+        if cut:
+            yield LeftOut(f"the rest of the flow, because {cut}")
         ended_ns = _ns((self.websocket or {}).get("timestamp_end"))
         end = self._end(max(now_ns, ended_ns - origin_ns))
         if end is not None:
@@ -178,7 +182,7 @@ class _Flow:
         data = {"code": None if code == NO_CODE else code, "reason": _word(reason)}
         return Control(0, t_ns, flags, "close", data)
 
-    def _exchange(self) -> Iterator[Part]:
+    def _exchange(self, cut: str) -> Iterator[Part]:
         """The bodies of an HTTP request and its answer."""
         took_ns = max(0, _ns(self.response.get("timestamp_end")) - self.started_ns)
         for message, flags, t_ns in ((self.request, 0, 0), (self.response, FROM_SERVER, took_ns)):
@@ -195,6 +199,8 @@ class _Flow:
         if not self.response:
             error = self.error or "there was no answer"
             yield Control(0, took_ns, FROM_SERVER, "reset", {"error": error})
+        if cut:
+            yield LeftOut(f"the rest of the flow, because {cut}")
 
 
 def _read_message(found: dict[str, Any], node: Node) -> None:

@@ -99,7 +99,11 @@ def imported(
 
 def nanoseconds(seconds: float) -> int:
     """Seconds as nanoseconds, kept within what a tape can hold; 0 for what is no number."""
-    return 0 if isnan(seconds) else round(max(-9e9, min(9e9, seconds)) * 1e9)
+    if isnan(seconds):
+        return 0
+    seconds = max(-9e9, min(9e9, seconds))
+    whole = int(seconds)
+    return whole * 10**9 + round((seconds - whole) * 1e9)
 
 
 def kept(ns: float) -> int:
