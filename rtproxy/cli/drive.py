@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -124,10 +125,10 @@ def drive(
     tell_notes([*loaded.notes, *request.notes, *notes])
     driver = Driver(script, match=match, speed=speed, stall_s=stall)  # type: ignore[arg-type]
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-        sys.exit(runner.run(run(driver, request, upstream, out)))
+        sys.exit(runner.run(run(driver, request, upstream, out, tape)))
 
 
-async def run(driver: "Driver", request: "Request", upstream: str, out: Path) -> int:
+async def run(driver: "Driver", request: "Request", upstream: str, out: Path, tape: Path) -> int:
     """Drive through a recording proxy until the tape has ended; return the exit code."""
     import asyncio
     from contextlib import suppress
@@ -161,7 +162,8 @@ async def run(driver: "Driver", request: "Request", upstream: str, out: Path) ->
         with suppress(TimeoutError):  # then the proxy hangs up
             async with asyncio.timeout(0 if stop.is_set() else SEAL_S):
                 await ended.wait()
-    return conclude(driver, status, console, out / seen[-1].name if seen else None, stop.is_set())
+    tapes = tape, out / seen[-1].name if seen else None
+    return conclude(driver, status, console, tapes, stop.is_set())
 
 
 async def play(
@@ -210,9 +212,16 @@ def stage(driver: "Driver") -> str:
 
 
 def conclude(
-    driver: "Driver", status: "Status", console: "Console", path: Path | None, stopped: bool
+    driver: "Driver",
+    status: "Status",
+    console: "Console",
+    tapes: tuple[Path, Path | None],
+    stopped: bool,
 ) -> int:
-    """Say how it went, where the new tape is and what to do with it; return the exit code."""
+    """Say how it went, where the new tape is and what to do with it; return the exit code.
+
+    `tapes` are the one that was driven and the new one.
+    """
     outcome = driver.finish()
     well = outcome.ok and not stopped and not status.failures
     for sentence in status.failures:
@@ -225,9 +234,12 @@ def conclude(
         f"rtproxy: {how}: {sent:,} of {total:,} client events sent",
         style=None if well else "bold red",
     )
-    if path is not None and path.exists():
-        click.echo(path)
-        console.print(f"rtproxy: look at it with rtproxy inspect {path}")
+    old, new = tapes
+    if new is not None and new.exists():
+        click.echo(new)
+        console.print(f"rtproxy: look at it with rtproxy inspect {quote(str(new))}")
+        both = f"{quote(str(old))} {quote(str(new))}"
+        console.print(f"rtproxy: see what changed with rtproxy diff {visible(both)}")
     return 0 if well else 1
 
 

@@ -88,6 +88,7 @@ async def test_a_drive_to_its_end(call: Path, tmp_path: Path) -> None:
     assert err.splitlines() == [
         "rtproxy: driven to its end: 3 of 3 client events sent",
         f"rtproxy: look at it with rtproxy inspect {out.strip()}",
+        f"rtproxy: see what changed with rtproxy diff {call} {out.strip()}",
     ]
     with open_tape(path) as tape:
         assert tape.state == "sealed"
