@@ -128,7 +128,7 @@ class Ending:
             control.seq,
             t_ms,
             control.from_server,
-            code if isinstance(code, int) else None,
+            code if type(code) is int else None,
             string(control.data, "reason"),
         )
 

@@ -13,6 +13,7 @@ from rtproxy.tape.record import Control, Event, Record
 from rtproxy.tape.writer import TapeWriter
 from tests.cli.following import LIMIT_S, following, on_a_terminal
 from tests.inspect.sample import HEADER, Script, base64_of
+from tests.inspect.schemas import DOCUMENT
 from tests.realtime.simulated import SimulatedCall
 
 CLEAR = "\x1b[2K"
@@ -107,6 +108,7 @@ async def test_a_document_is_complete_when_the_tape_is(writer: TapeWriter) -> No
         writer.seal(9_000_000_000)
         code, shown, _ = await follower.end()
     document = json.loads(shown)
+    DOCUMENT.validate(document)
     assert code == 0
     assert sum(row["count"] for row in document["events"]) == len(records) - 1
     assert document["tape"]["state"] == "sealed"
@@ -147,6 +149,7 @@ async def test_ctrl_c_completes_a_document(writer: TapeWriter) -> None:
         follower.interrupt()
         code, shown, _ = await follower.end()
     document = json.loads(shown)
+    DOCUMENT.validate(document)
     assert code == 130
     assert document["tape"]["state"] == "live"
     assert [row["type"] for row in document["events"]] == ["error", "x.delta"]
