@@ -28,6 +28,7 @@ TOP = {"cli", "pytest_plugin", "serve", "__main__", "__init__"}
 SHELLS = {
     "__init__",
     "__main__",
+    "diff.entry",
     "convert.audio_folder",
     "convert.imported_tape",
     "convert.importing",
@@ -35,6 +36,8 @@ SHELLS = {
     "convert.output",
     "convert.parquet",
     "convert.rewrite",
+    "convert.wav_file",
+    "convert.wav_writer",
     "inspect.following",
     "inspect.live_view",
     "inspect.page.audio_files",

@@ -5,6 +5,7 @@ import click
 from rtproxy.cli.lazy import LazyGroup
 
 KINDS: dict[str, str] = {
+    "wav": "What was heard, or sent: the call on one clock, or its parts. Also mp3, ogg, flac.",
     "transcript": "Who said what, and when: text, subtitles, Markdown or JSON.",
     "jsonl": "Every record, one a line; rtproxy import makes the tape again.",
     "har": "Tapes as an HTTP Archive, for the developer tools of browsers.",

@@ -2,9 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from rtproxy.realtime.audio import AudioFormat, Samples
-from rtproxy.realtime.canvas import Canvas
 from rtproxy.realtime.player import Segment, Track
 from rtproxy.realtime.resampler import Resampler
 
@@ -17,18 +17,27 @@ Parts = Sequence[tuple[int, float, int]]
 """Events that audio came in, as (seq, ms of arrival, samples)."""
 
 
+class Surface(Protocol):
+    """What samples are put on, at positions of its own."""
+
+    def put(self, at: int, samples: Samples) -> None: ...
+
+    def hold(self, samples: int) -> None:
+        """So many samples more, or fewer, are kept for later."""
+
+
 class Strand:
     """Puts the pieces that it is fed one after the other, from where it was moved to.
 
-    Positions and lengths are in samples of the canvas, at `rate` Hz.
+    Positions and lengths are in samples of the surface, at `rate` Hz.
     """
 
-    def __init__(self, canvas: Canvas, rate: int, tell: Tell | None = None) -> None:
+    def __init__(self, surface: Surface, rate: int, tell: Tell | None = None) -> None:
         self.at = 0
         """Where what is fed next will sound."""
         self.fed = False
         """Whether it has been fed at all."""
-        self._canvas = canvas
+        self._surface = surface
         self._rate = rate
         self._tell = tell
         self._audio: AudioFormat | None = None
@@ -99,7 +108,7 @@ class Strand:
             self._tell(seq, at, samples)
 
     def _put(self, samples: Samples) -> None:
-        self._canvas.put(self._put_until, samples)
+        self._surface.put(self._put_until, samples)
         self._put_until += samples.size
 
 
@@ -110,8 +119,8 @@ class PlayedStrand(Strand):
     then it may still be cut. Here `at` counts from the item's beginning.
     """
 
-    def __init__(self, canvas: Canvas, rate: int, track: Track, tell: Tell | None = None) -> None:
-        super().__init__(canvas, rate, tell)
+    def __init__(self, surface: Surface, rate: int, track: Track, tell: Tell | None = None) -> None:
+        super().__init__(surface, rate, tell)
         self._track = track
         self._ahead: deque[Samples] = deque()  # what has come and was not played yet
         self._first = 0  # where in the item that begins
@@ -153,7 +162,7 @@ class PlayedStrand(Strand):
         lead = self._samples(segment.start_ms) - self._samples(self._before_ms)
         while self._ahead and self._first < until:
             samples = self._ahead[0][: until - self._first]
-            self._canvas.put(self._first + lead, samples)
+            self._surface.put(self._first + lead, samples)
             while self._notes and self._notes[0][1] < until:
                 seq, begin, end = self._notes.popleft()
                 super()._note(seq, begin + lead, min(end, until) - begin)
@@ -170,7 +179,7 @@ class PlayedStrand(Strand):
                 self._ahead.appendleft(samples[until - self._first :])
                 samples = samples[: until - self._first]
             self._first += samples.size
-            self._canvas.hold(-samples.size)
+            self._surface.hold(-samples.size)
 
     def _put(self, samples: Samples) -> None:
         self._end += samples.size
@@ -178,7 +187,7 @@ class PlayedStrand(Strand):
             self._first = self._end
         elif samples.size:
             self._ahead.append(samples)
-            self._canvas.hold(samples.size)
+            self._surface.hold(samples.size)
 
     def _note(self, seq: int, at: int, samples: int) -> None:
         if not self._cut:
