@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rtproxy.diff.entry import compare, compare_sets
     from rtproxy.errors import MismatchError, RtproxyError
     from rtproxy.realtime.session import Session
     from rtproxy.serve import RecordProxy, ReplayServer
@@ -18,6 +19,8 @@ __all__ = [
     "Session",
     "Tape",
     "__version__",
+    "compare",
+    "compare_sets",
     "open_tape",
 ]
 
@@ -28,6 +31,8 @@ _HOME = {
     "RtproxyError": "rtproxy.errors",
     "Session": "rtproxy.realtime.session",
     "Tape": "rtproxy.tape.reader",
+    "compare": "rtproxy.diff.entry",
+    "compare_sets": "rtproxy.diff.entry",
     "open_tape": "rtproxy.tape.reader",
 }
 

@@ -5,7 +5,7 @@ a, b ─▶ Reading ─▶ NormalSession ─┬─ align turns ─▶ TurnPair
                                   └─ measure     ─▶ Metric, Verdict
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal
 
 from rtproxy.diff.budget import parse_budget
@@ -15,10 +15,10 @@ from rtproxy.diff.ledger import Ledger, Seqs
 from rtproxy.diff.normal import Fields, NormalSession, NormalTurn
 from rtproxy.diff.normalise import normalise
 from rtproxy.diff.reading import Reading
-from rtproxy.diff.timing import broken, changes, counts, spreads
+from rtproxy.diff.timing import broken, changes, counts, spread
 from rtproxy.diff.turns import align_turns, in_order
 from rtproxy.diff.values import Path, canonical, places
-from rtproxy.diff.words import word_count
+from rtproxy.diff.words import word_errors
 from rtproxy.errors import DiffError
 from rtproxy.tape.record import Record
 
@@ -73,25 +73,31 @@ class Comparison:
         self.ignore = tuple(ignore)
         Ledger.of(level, self.ignore)
 
-    def of(self, a: NormalSession, b: NormalSession) -> Diff:
-        """Compare two sessions. Raises DiffError where `a` has no such turn."""
+    def of(self, a: NormalSession, b: NormalSession, *, judge: bool = True) -> Diff:
+        """Compare two sessions. Raises DiffError where `a` has no such turn.
+
+        Unless it is to `judge`, budgets are left to be judged over a set of sessions.
+        """
         if self.turn is not None and not 1 <= self.turn <= len(a.turns):
             has = "no turns" if not a.turns else f"turns 1 to {len(a.turns)}"
             raise DiffError(
                 f"There is no turn {self.turn} to compare: the first session has {has}."
             )
-        return _Work(self, a, b).diff()
+        return _Work(self, a, b, judge=judge).diff()
 
 
 class _Work:
     """One comparison under way."""
 
-    def __init__(self, asked: Comparison, a: NormalSession, b: NormalSession) -> None:
+    def __init__(
+        self, asked: Comparison, a: NormalSession, b: NormalSession, *, judge: bool
+    ) -> None:
         self._asked, self._a, self._b = asked, a, b
         self._timed = tuple(budget for budget in asked.budgets if budget.timed)
         self._ledger = Ledger.of(asked.level, asked.ignore)
         self._ledger.times = not self._timed
         self._one_sided = a.dialect == b.dialect or None in (a.dialect, b.dialect)
+        self._judged = asked.budgets if judge else ()
         self._told: set[tuple[Path, str, str]] = set()
 
     def diff(self) -> Diff:
@@ -100,16 +106,16 @@ class _Work:
         order = [(x, y) for x, y in in_order(found) if only is None or x == only - 1]
         both = [(a.turns[x], b.turns[y]) for x, y in order if x is not None and y is not None]
         metrics, verdicts = self._measure(both)
-        kept = frozenset(v.key for v in verdicts if v.ok)
+        failed = {verdict.key for verdict in verdicts if not verdict.ok}
         exchange = Exchange(
             self._ledger,
             one_sided=self._one_sided,
             exact=_is_replay(a, b),
-            free={key for key in WERS if f"{key}.wer" in kept},
+            free={key for key in WERS if self._free(f"{key}.wer", failed)},
         )
         if only is None:
             self._session(exchange, both)
-        pairs = [self._pair(exchange, x, y, (x, y) in found.moved, kept) for x, y in order]
+        pairs = [self._pair(exchange, x, y, (x, y) in found.moved, failed) for x, y in order]
         if only is None:
             self._settings(a.settings, b.settings, (a.settings_seq, b.settings_seq))
         return Diff(
@@ -123,6 +129,10 @@ class _Work:
             turn=only,
             notes=tuple(self._notes()),
         )
+
+    def _free(self, key: str, failed: Collection[str]) -> bool:
+        """Whether words may differ, as there is a budget on how many."""
+        return key not in failed and any(budget.key == key for budget in self._asked.budgets)
 
     def _session(self, exchange: Exchange, both: list[Both]) -> None:
         """What is in no turn."""
@@ -151,7 +161,7 @@ class _Work:
             self._ledger.put("text", ("session", *path), one, two, seqs, kind=kind)
 
     def _pair(
-        self, exchange: Exchange, x: int | None, y: int | None, moved: bool, kept: Collection[str]
+        self, exchange: Exchange, x: int | None, y: int | None, moved: bool, failed: Collection[str]
     ) -> TurnPair:
         """Compare what stands beside one another, and say how it does."""
         a = self._a.turns[x] if x is not None else None
@@ -167,7 +177,7 @@ class _Work:
                 settings = a.settings_seq, b.settings_seq
                 self._settings(a.settings, b.settings, settings)
                 exchange.turns(a, b)
-                self._times(a, b, kept)
+                self._times(a, b, failed)
             elif a is not None:
                 ledger.put("structure", (), a.summary(), None, seqs, kind="removed")
             elif b is not None:
@@ -175,13 +185,13 @@ class _Work:
         changed = len(ledger.differences) > before
         return _shown(a, b, "moved" if moved else "changed" if changed else "same")
 
-    def _times(self, a: NormalTurn, b: NormalTurn, kept: Collection[str]) -> None:
+    def _times(self, a: NormalTurn, b: NormalTurn, failed: Collection[str]) -> None:
         """What took longer or less long: by the budgets that are broken, or by the tolerance."""
         if not (self._a.times_known and self._b.times_known):
             return
         if self._timed:
-            failed = [budget for budget in self._timed if budget.key not in kept]
-            keys = broken(failed, a.metrics, b.metrics)
+            budgets = [budget for budget in self._timed if budget.key in failed]
+            keys = broken(budgets, a.metrics, b.metrics)
         else:
             keys = changes(a, b)
         for key in keys:
@@ -195,17 +205,19 @@ class _Work:
         """All metrics, and a verdict on each budget."""
         a, b = self._a, self._b
         whole = self._asked.turn is None
-        one = a.turns if whole else [pair[0] for pair in both]
-        two = b.turns if whole else [pair[1] for pair in both]
-        metrics = [*spreads(one, two), *(counts(a.numbers, b.numbers) if whole else ())]
+        one = [t.metrics for t in (a.turns if whole else [pair[0] for pair in both])]
+        two = [t.metrics for t in (b.turns if whole else [pair[1] for pair in both])]
+        metrics = [*spread(one, two), *(counts(a.numbers, b.numbers) if whole else ())]
         budgets = self._asked.budgets
         if self._ledger.wants("text") or any(budget.key.endswith(".wer") for budget in budgets):
-            metrics += word_errors(both)
+            for key in WERS:
+                texts = [(getattr(pair[0], key), getattr(pair[1], key)) for pair in both]
+                metrics += word_errors(key, texts)
         by_key = {metric.key: metric for metric in metrics}
         times = [(pair[0].n, pair[0].metrics, pair[1].metrics) for pair in both]
         verdicts = [
             budget.judge_each(times) if budget.each else budget.judge(by_key.get(budget.key))
-            for budget in budgets
+            for budget in self._judged
         ]
         return metrics, verdicts
 
@@ -226,21 +238,6 @@ class _Work:
                 yield f"Of the {name}, {session.missing} records are missing."
             if not session.ending:
                 yield f"The {name} does not hold its end, so the ends are not compared."
-
-
-def word_errors(both: Sequence[Both]) -> Iterator[Metric]:
-    """Word error rates of the caller's and of the assistant's words, in percent."""
-    for key in WERS:
-        errors = words = 0
-        for one, two in both:
-            a, b = getattr(one, key), getattr(two, key)
-            if a is None and b is None:
-                continue
-            found = word_count(a, b)
-            errors, words = errors + found[0], words + found[1]
-        if words or errors:
-            rate = 100 * errors / words if words else 100.0
-            yield Metric(f"{key}.wer", 0.0, round(rate, 3), "%")
 
 
 def _is_replay(a: NormalSession, b: NormalSession) -> bool:

@@ -78,13 +78,13 @@ def broken(budgets: Iterable[Budget], a: Values, b: Values) -> Iterator[str]:
             yield key
 
 
-def spreads(a: Sequence[NormalTurn], b: Sequence[NormalTurn]) -> Iterator[Metric]:
-    """The statistics of each time over these turns."""
+def spread(a: Sequence[Values], b: Sequence[Values]) -> Iterator[Metric]:
+    """The statistics of each time over the turns of either side, by their metrics."""
     for key, unit in UNITS.items():
         if unit != "ms":
             continue
-        one = [value for t in a if (value := t.metrics.get(key)) is not None]
-        two = [value for t in b if (value := t.metrics.get(key)) is not None]
+        one = [value for metrics in a if (value := metrics.get(key)) is not None]
+        two = [value for metrics in b if (value := metrics.get(key)) is not None]
         if not one and not two:
             continue
         for statistic in STATISTICS:

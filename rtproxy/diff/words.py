@@ -5,12 +5,12 @@ installed (pip install 'rtproxy[diff]'); the alignment of this module's own is a
 up to some hundreds of words, and for longer ones it may count a few words more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
-from rtproxy.diff.difference import WordRun
+from rtproxy.diff.difference import Metric, WordRun
 
 CELLS = 160_000
 """Texts of so many words by words are aligned at the least cost without `jiwer`."""
@@ -65,6 +65,17 @@ def word_count(a: str | None, b: str | None) -> tuple[int, int]:
         return 0, len((a or "").split())
     found = compare_words(a, b)
     return found.errors, found.words
+
+
+def word_errors(key: str, texts: Iterable[tuple[str | None, str | None]]) -> Iterator[Metric]:
+    """The word error rate of all these texts together in percent, such as `assistant.wer`."""
+    errors = words = 0
+    for a, b in texts:
+        found = word_count(a, b)
+        errors, words = errors + found[0], words + found[1]
+    if words or errors:
+        rate = 100 * errors / words if words else 100.0
+        yield Metric(f"{key}.wer", 0.0, round(rate, 3), "%")
 
 
 def alikeness(a: str, b: str) -> float:
