@@ -92,7 +92,8 @@ class _Entry:
                 elif key in ("startedDateTime", "time", "_resourceType", "_timesUnknown"):
                     entry.members[key] = _built(cursor)
         except ValueError as error:
-            raise _CutOffError(error, entry.source()) from None
+            source = entry.source() if entry.messages_at is not None else None
+            raise _CutOffError(error, source) from None
         return entry
 
     def source(self) -> Source | LeftOut | None:

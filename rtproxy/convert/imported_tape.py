@@ -9,7 +9,7 @@ from typing import Any
 from rtproxy import __version__
 from rtproxy.convert.source import LeftOut, Missing, Part, Source, Verbatim
 from rtproxy.errors import TapeWriteError
-from rtproxy.tape.codec import encode_header
+from rtproxy.tape.codec import encode_header, plain
 from rtproxy.tape.reader import check_version
 from rtproxy.tape.record import MAJOR, REDACTED, Control, Event, Header, Seal
 from rtproxy.tape.redaction import Redactor
@@ -74,7 +74,7 @@ class ImportedTape:
             case Event():
                 self._event(part)
             case Control():
-                data, changed = self._redactor.data(part.data)
+                data, changed = self._redactor.data(plain(part.data))
                 flags = part.flags | REDACTED if changed else part.flags
                 writer.control(part.t_ns, flags, part.name, data)
             case Seal():
@@ -99,7 +99,7 @@ class ImportedTape:
         self._admit()
         self._flush(0)
         if self._seal is not None:
-            extra = {k: v for k, v in self._seal.data.items() if k not in _RECKONED}
+            extra = {k: v for k, v in plain(self._seal.data).items() if k not in _RECKONED}
             clean, _ = self._redactor.data(extra)
             writer.seal(self._seal.t_ns, clean)
         elif self._source.complete:
@@ -154,7 +154,7 @@ class ImportedTape:
                 raise writer.failed
 
     def _header_fields(self, source: Source) -> dict[str, Any]:
-        fields = dict(source.fields)
+        fields = dict(plain(source.fields))  # nothing in it is nested deep
         if source.complete:
             fields["writer"] = {"name": "rtproxy", "version": __version__}
         id_, connection = fields.get("id"), fields.get("connection")

@@ -155,5 +155,5 @@ def moment(value: Any) -> tuple[int, bool] | None:
         return nanoseconds(value), False
     for limit, unit in ((1e11, 10**9), (1e14, 10**6), (1e17, 10**3)):
         if value < limit:
-            return round(value * unit), True
+            return nanoseconds(value, unit), True
     return kept(value), True

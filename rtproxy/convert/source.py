@@ -97,13 +97,16 @@ def imported(
     return fields
 
 
-def nanoseconds(seconds: float) -> int:
-    """Seconds as nanoseconds, kept within what a tape can hold; 0 for what is no number."""
-    if isnan(seconds):
+def nanoseconds(value: float, unit: int = 10**9) -> int:
+    """Seconds, or what has `unit` ns, as nanoseconds that a tape can hold; 0 for what is no number.
+
+    As exact as the number is: a double holds seconds since 1970 to a quarter of a microsecond.
+    """
+    if isnan(value):
         return 0
-    seconds = max(-9e9, min(9e9, seconds))
-    whole = int(seconds)
-    return whole * 10**9 + round((seconds - whole) * 1e9)
+    value = max(-MAX_NS / unit, min(MAX_NS / unit, value))
+    whole = int(value)
+    return kept(whole * unit + round((value - whole) * unit))
 
 
 def kept(ns: float) -> int:
