@@ -16,7 +16,7 @@ import orjson
 from rtproxy.diff.annotations import annotations, set_annotations
 from rtproxy.diff.compare import Comparison
 from rtproxy.diff.difference import Diff
-from rtproxy.diff.distribution import SetDiff, SetPair
+from rtproxy.diff.distribution import SetDiff, SetPair, gather
 from rtproxy.diff.tapes import Match, Recording, match_tapes, read_tape, times_of
 from rtproxy.errors import DiffError, TapeError
 from rtproxy.tape.escape import visible
@@ -93,7 +93,7 @@ def _pairs(matches: Sequence[Match], comparison: Comparison, keep: bool) -> _Set
             continue
         try:
             first, second = _read(match.a, comparison), _read(match.b, comparison)
-            diff = comparison.of(first.session, second.session)
+            diff = comparison.of(first.session, second.session, judge=False)
         except (TapeError, DiffError) as error:
             _say(f"{match.name}: {error}")
             sets.failed = True
@@ -102,7 +102,7 @@ def _pairs(matches: Sequence[Match], comparison: Comparison, keep: bool) -> _Set
         pairs.append(SetPair(match.name, diff))
         if keep and diff:
             sets.recordings[match.name] = first, second
-    sets.diff = SetDiff(comparison.level, tuple(pairs), only_a, only_b)
+    sets.diff = gather(comparison.level, pairs, only_a, only_b, comparison.budgets)
     return sets
 
 

@@ -12,6 +12,8 @@ MAIN = (
     "tokens_out",
 )  # fmt: skip
 """Metrics that always stand in the table; others if a budget is on them or they changed."""
+MAIN_TIMES = frozenset(key.partition(".")[0] + "_ms" for key in MAIN if "." in key)
+"""Metrics of turns of which a set's table always tells; others if they surely changed."""
 MUCH_MS, MUCH = 50.0, 0.1
 """A time that changed by so many ms and by this part of it is worth a line."""
 LONG_MS = 9_999.5
@@ -241,17 +243,29 @@ class SpreadRow:
     certain: bool
 
 
-def spread_rows(diff: SetDiff) -> list[SpreadRow]:
-    """The metrics that are known in both sets."""
-    return [_spread_row(spread) for spread in diff.spreads if spread.change is not None]
+def told_spreads(diff: SetDiff) -> list[Spread]:
+    """The metrics of a set that are worth a line: known in both, and the main ones or changed."""
+    return [
+        spread
+        for spread in diff.spreads
+        if spread.change is not None and (spread.key in MAIN_TIMES or _surely(spread))
+    ]
 
 
-def _spread_row(spread: Spread) -> SpreadRow:
+def _surely(spread: Spread) -> bool:
+    """Whether a change is no chance, and one that matters."""
+    return spread.certain and spread.change is not None and abs(spread.change) >= 1
+
+
+def spread_row(spread: Spread) -> SpreadRow:
     unit, change, low, high = spread.unit, spread.change, spread.low, spread.high
     interval, meaning = "–", "too few to tell"
     if low is not None and high is not None:
         interval = f"{signed(low, unit)} … {signed(high, unit)}"
-        meaning = "more than chance" if spread.certain else "may be chance"
+        unchanged = abs(change or 0) < 0.5 and not spread.certain
+        meaning = (
+            "more than chance" if spread.certain else "no change" if unchanged else "may be chance"
+        )
     return SpreadRow(
         spread.key,
         amount(spread.a, unit),

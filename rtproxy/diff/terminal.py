@@ -32,7 +32,8 @@ from rtproxy.diff.report import (
     remark,
     result,
     set_budgets,
-    spread_rows,
+    spread_row,
+    told_spreads,
     where,
 )
 from rtproxy.view.screen import LABEL, LABEL_CELLS, MIN_WIDTH, PAUSE, PLAIN, QUIET, Screen, cut
@@ -85,7 +86,7 @@ class Terminal:
         yield from self._table(("metric", "a", "b", "change", "95 % interval", "turns", ""), [
             ((row.key, row.a, row.b, row.change, row.interval, row.turns, row.meaning),
              BOLD if row.certain else QUIET)
-            for row in spread_rows(diff)
+            for row in map(spread_row, told_spreads(diff))
         ])  # fmt: skip
         yield from self._metrics(set_budgets(diff))
         for pair in diff.pairs:

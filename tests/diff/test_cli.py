@@ -6,11 +6,13 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import zstandard
 
+from rtproxy.tape.record import Control, Event, Record
 from tests.diff.calls import reworded, simulated, write
 from tests.diff.test_report_ci import cases, check, parse, validator
 
@@ -268,6 +270,32 @@ def test_a_set_as_json_junit_annotations_and_page(folders: Path, tmp_path: Path)
     assert [properties.get("file") for _, properties, _ in found] == [
         None, None, "new/en/tool.rtape",
     ]  # fmt: skip
+
+
+def slower(records: list[Record], ms: float) -> list[Record]:
+    """The records with everything that the server says later by so many ms from the first audio."""
+    at = next(n for n, r in enumerate(records) if '"response.output_audio.delta"' in str(r))
+    late = round(ms * 1e6)
+    return [
+        replace(record, t_ns=record.t_ns + late) if isinstance(record, Event | Control) else record
+        for record in records[at:]
+    ]
+
+
+def test_five_tapes_are_enough_to_tell_chance_from_change(tmp_path: Path) -> None:
+    for n in range(5):
+        call = simulated("default", seed=n)
+        write(tmp_path / "a" / f"{n}.rtape", call)
+        rest = slower(call, 300 + 10 * n)
+        write(tmp_path / "b" / f"{n}.rtape", [*call[: len(call) - len(rest)], *rest])
+    done = run("a", "b", "--level", "text", "--budget", "model.p50=+200ms", cwd=tmp_path)
+    assert done.returncode == 1
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert any(
+        line.startswith("model_ms ") and line.endswith("more than chance") for line in lines
+    ), done.stdout
+    assert any(line.startswith("queue_ms ") and line.endswith("no change") for line in lines)
+    assert "result 5 pairs equal · 1 budget broken" in lines
 
 
 def test_a_tape_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:

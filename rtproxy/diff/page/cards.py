@@ -19,7 +19,8 @@ from rtproxy.diff.report import (
     places,
     remark,
     set_budgets,
-    spread_rows,
+    spread_row,
+    told_spreads,
     where,
 )
 
@@ -146,7 +147,6 @@ def _link(text: str, name: str | None) -> str:
 
 def spreads(diff: SetDiff) -> Markup:
     """Medians and intervals of the change, each also as a picture."""
-    known = [spread for spread in diff.spreads if spread.change is not None]
     heads = ("metric", "a", "b", "change", "95 % interval", "", "turns", "")
     return _table(
         "spreads",
@@ -161,7 +161,8 @@ def spreads(diff: SetDiff) -> Markup:
                 tag("td", row.turns, class_="number"),
                 tag("td", row.meaning, class_="certain" if row.certain else None),
             )
-            for spread, row in zip(known, spread_rows(diff), strict=True)
+            for spread in told_spreads(diff)
+            for row in [spread_row(spread)]
         ),
     )
 
