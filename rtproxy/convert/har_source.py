@@ -52,10 +52,9 @@ def sources(data: memoryview) -> Iterator[Source | LeftOut]:
                         if found is not None:
                             yield found
     except _CutOffError as error:
-        if error.source is None:
+        yield error.source
+        if not error.told:
             yield LeftOut(f"the rest of the file, because {error}")
-        else:
-            yield error.source
     except ValueError as error:
         yield LeftOut(f"the rest of the file, because {error}")
     if others:
@@ -63,11 +62,15 @@ def sources(data: memoryview) -> Iterator[Source | LeftOut]:
 
 
 class _CutOffError(ValueError):
-    """The document is cut off inside an entry; `source` is what there is of it, if anything."""
+    """The document is cut off inside an entry; `source` is what there is of it.
 
-    def __init__(self, error: ValueError, source: Source | LeftOut | None) -> None:
+    It is `told` among the source's parts, if it is in the middle of the messages.
+    """
+
+    def __init__(self, error: ValueError, source: Source | LeftOut, told: bool) -> None:
         super().__init__(str(error))
         self.source = source
+        self.told = told
 
 
 @dataclass(slots=True)
@@ -83,17 +86,22 @@ class _Entry:
     @classmethod
     def read(cls, cursor: Cursor, number: int, program: str | None) -> "_Entry":
         entry = cls(number, program, cursor.data)
+        whole = False
         try:
             for key in cursor.members():
                 if key == MESSAGES:
                     entry.messages_at = cursor.at
+                    cursor.skip()
+                    whole = True
                 elif key in ("request", "response"):
                     entry.members[key] = _exchanged(cursor)
                 elif key in ("startedDateTime", "time", "_resourceType", "_timesUnknown"):
                     entry.members[key] = _built(cursor)
         except ValueError as error:
             source = entry.source() if entry.messages_at is not None else None
-            raise _CutOffError(error, source) from None
+            if source is None:
+                raise
+            raise _CutOffError(error, source, not whole) from None
         return entry
 
     def source(self) -> Source | LeftOut | None:
