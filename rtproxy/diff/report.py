@@ -45,10 +45,18 @@ class MetricRow:
 
 def groups(diff: Diff) -> list[Group]:
     """Only what differs: first what belongs to no turn, then each turn in its order."""
-    turns = [Group(pair, diff.of_turn(pair)) for pair in diff.pairs]
-    told = {id(difference) for group in turns for difference in group.differences}
-    rest = tuple(difference for difference in diff.differences if id(difference) not in told)
-    return [group for group in (Group(None, rest), *turns) if group.differences]
+    turns = {(pair.a, pair.b): pair for pair in diff.pairs}
+    found: dict[tuple[int | None, int | None] | None, list[Difference]] = {None: []}
+    for key in turns:
+        found[key] = []
+    for difference in diff.differences:
+        of = difference.turn, difference.other_turn
+        found[of if of in turns else None].append(difference)
+    return [
+        Group(None if key is None else turns[key], tuple(differences))
+        for key, differences in found.items()
+        if differences
+    ]
 
 
 def result(diff: Diff | SetDiff) -> str:
@@ -59,9 +67,9 @@ def result(diff: Diff | SetDiff) -> str:
     if diff.differences:
         by_level = ", ".join(f"{level} {n}" for level, n in diff.count().items() if n)
         parts.append(f"{count(len(diff.differences), 'difference')} ({by_level})")
-        turns = [pair for pair in diff.pairs if diff.of_turn(pair)]
+        turns = sum(group.pair is not None for group in groups(diff))
         if turns:
-            parts.append(f"in {len(turns)} of {count(len(diff.pairs), 'turn')}")
+            parts.append(f"in {turns} of {count(len(diff.pairs), 'turn')}")
     else:
         parts.append("equal")
     return " · ".join([*parts, *_budgets(diff.budgets)])

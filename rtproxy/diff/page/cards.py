@@ -51,10 +51,13 @@ def _metric(row: MetricRow) -> Markup:
 def differences(diff: Diff, prefix: str) -> Markup:
     """Only what differs, turn by turn; `prefix` begins every id."""
     numbers = {id(difference): n for n, difference in enumerate(diff.differences, 1)}
-    return joined(*(_group(diff, group, numbers, prefix) for group in groups(diff)))
+    at = {id(pair): n for n, pair in enumerate(diff.pairs)}
+    return joined(*(_group(diff, group, numbers, at, prefix) for group in groups(diff)))
 
 
-def _group(diff: Diff, group: Group, numbers: dict[int, int], prefix: str) -> Markup:
+def _group(
+    diff: Diff, group: Group, numbers: dict[int, int], at: dict[int, int], prefix: str
+) -> Markup:
     pair, said = group.pair, caller(group.pair)
     kind = None if pair is None else pair.kind
     title = [tag("span", heading(pair), class_=f"which {kind or ''}".strip())]
@@ -67,7 +70,7 @@ def _group(diff: Diff, group: Group, numbers: dict[int, int], prefix: str) -> Ma
             for difference in group.differences
         ),
         class_="turn",
-        id=None if pair is None else f"{prefix}t{diff.pairs.index(pair)}",
+        id=None if pair is None else f"{prefix}t{at[id(pair)]}",
     )
 
 

@@ -139,7 +139,8 @@ class Drawing:
         return None if span is None else span[0]
 
     def _ribbons(self) -> Markup:
-        ribbons = [ribbon for pair in self._diff.pairs if (ribbon := self._ribbon(pair))]
+        pairs = enumerate(self._diff.pairs)
+        ribbons = [ribbon for n, pair in pairs if (ribbon := self._ribbon(n, pair))]
         return joined(
             tag(
                 "svg",
@@ -154,7 +155,7 @@ class Drawing:
             tag("svg", *self._numbers(), class_="numbers", height=RIBBONS, aria_hidden="true"),
         )
 
-    def _ribbon(self, pair: TurnPair) -> Markup | None:
+    def _ribbon(self, n: int, pair: TurnPair) -> Markup | None:
         """A band from a turn above to the one below; one that has no other ends half-way."""
         a, b = self._sides
         above = None if pair.a is None else a.turn_span(pair.a)
@@ -173,7 +174,7 @@ class Drawing:
             tag("title", f"{heading(pair)}: {pair.kind}"),
             points=points,
             class_=f"ribbon {pair.kind}",
-            data_turn=f"{self._prefix}t{self._diff.pairs.index(pair)}",
+            data_turn=f"{self._prefix}t{n}",
         )
 
     def _numbers(self) -> Iterator[Markup]:
