@@ -27,6 +27,8 @@ PASSED_OVER = frozenset({
 OF_SESSION = frozenset({
     "session.created", "session.update", "session.updated",
 })  # fmt: skip
+UNTYPED = "object"
+"""JSON that is no event, such as the body of an HTTP request: it is told nowhere else."""
 PLACES = frozenset({
     "type", "item_id", "response_id", "call_id", "output_index", "content_index",
     "previous_item_id", "session", "response", "item", "part",
@@ -65,7 +67,9 @@ class Normaliser:
         name = note.name
         if (note.from_server and name in PASSED_OVER) or note.seq in self._items.told:
             return
-        if name in OF_SESSION:
+        if name == UNTYPED:
+            self._put(self._outline.turn_of(note), note, dict(note.fields))
+        elif name in OF_SESSION:
             self._put(None, note, self._wanted(note) if name == "session.update" else {})
         elif not note.from_server:
             self._place_client(note)

@@ -210,7 +210,7 @@ def _tells(metric: Metric) -> bool:
     if metric.key in MAIN:
         return True
     if metric.a is None or metric.b is None or metric.change is None:
-        return not metric.key.endswith((".p95", ".max"))
+        return False
     if metric.unit == "ms":
         if metric.key.endswith(".p95"):
             return False

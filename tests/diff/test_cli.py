@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from rtproxy.tape.record import Control, Event, Record
+from rtproxy.tape.record import Control, Event, Header, Record
 from tests.diff.calls import reworded, simulated, write
 from tests.diff.test_report_ci import cases, check, parse, validator
 
@@ -197,6 +197,18 @@ def test_who_reads_no_further_is_no_error(folder: Path) -> None:
     )  # fmt: skip
     assert done.stdout == "---        a.rtape\n"
     assert done.stderr == "1\n"
+
+
+def test_http_exchanges_are_compared_too(tmp_path: Path) -> None:
+    request = {"method": "POST", "target": "/v1/realtime/client_secrets"}
+    for name, model in (("a", "gpt-realtime"), ("b", "gpt-realtime-2")):
+        header = Header({"connection": "http", "origin": "recorded", "request": request})
+        asked = Event(0, 1, 0, json.dumps({"session": {"model": model}}))
+        write(tmp_path / f"{name}.rtape", [header, asked, Event(1, 9, 1, '{"expires_at":1}')])
+    done = run("a.rtape", "b.rtape", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "session.model · text · a #0 · b #0\n- gpt-realtime\n+ gpt-realtime-2\n" in done.stdout
+    assert run("a.rtape", "a.rtape", cwd=tmp_path).returncode == 0
 
 
 # Folders.
