@@ -35,8 +35,10 @@ class Layout:
         """How much a WAV file of this layout can hold."""
         return MAX_SIZE / self.frame * 1000 / self.audio.rate
 
-    def pack(self, samples: NDArray[np.int16]) -> bytes:
+    def pack(self, samples: NDArray[np.int16]) -> bytes | memoryview:
         """Samples of shape (n,) or (n, channels) as the file holds them."""
+        if self.audio.encoding == "pcm16":
+            return np.ascontiguousarray(samples, dtype="<i2").reshape(-1).view(np.uint8).data
         return self.audio.encode(samples.reshape(-1))
 
 

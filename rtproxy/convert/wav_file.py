@@ -32,7 +32,7 @@ class Sink(Protocol):
 
     def write(self, samples: NDArray[np.int16]) -> None: ...
 
-    def write_bytes(self, data: bytes) -> None: ...
+    def write_bytes(self, data: bytes | memoryview) -> None: ...
 
 
 @contextmanager
@@ -139,7 +139,7 @@ class _Wave:
     def write(self, samples: NDArray[np.int16]) -> None:
         self.write_bytes(self._layout.pack(samples))
 
-    def write_bytes(self, data: bytes) -> None:
+    def write_bytes(self, data: bytes | memoryview) -> None:
         self.size += len(data)
         if self.size > MAX_SIZE:
             raise too_long(self._layout)
@@ -175,7 +175,7 @@ class _Encoded:
     def write(self, samples: NDArray[np.int16]) -> None:
         self.write_bytes(self._layout.pack(samples))
 
-    def write_bytes(self, data: bytes) -> None:
+    def write_bytes(self, data: bytes | memoryview) -> None:
         assert self._process.stdin is not None
         self.size += len(data)
         try:

@@ -146,8 +146,8 @@ def _wanted(
 
 def _tell(wanted: Wanted, written: Written) -> None:
     """Say what was written."""
-    seconds = sum(made.ms for made in written.files) / 1000
-    length = f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+    tenths = round(sum(made.ms for made in written.files) / 100)
+    length = f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
     layouts = {made.layout for made in written.files}
     about = [length]
     if len(layouts) == 1:
