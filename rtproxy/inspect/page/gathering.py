@@ -17,10 +17,13 @@ from rtproxy.inspect.page.sound import Part, Side, Sound
 from rtproxy.inspect.timeline import Moments
 from rtproxy.realtime.linking import Linker
 from rtproxy.realtime.links import BACK, FORTH, Links
+from rtproxy.realtime.piece import Faults, Pieces
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import NOT_FORWARDED, Control, Event, Header, Record
 
-Piece = Record | Missing | Lull
+Source = Record | Missing | Lull
+
+MAX_FAULTS = 50
 
 
 class Gathering:
@@ -31,26 +34,18 @@ class Gathering:
         self.session.take(header)
         self.moments = Moments()
         self.sound = Sound()
+        self.faults = Faults()
         self.bodies = Bodies()
         self.events = EventList()
         self.links = Links()
         self._linker = Linker()
         self._listing = Listing()
 
-    def take(self, records: Iterable[Piece]) -> Iterator[None]:
+    def take(self, records: Iterable[Source]) -> Iterator[None]:
         """Take all records; yields now and then, when memory may be freed."""
-        for record in records:
-            if isinstance(record, Missing):
-                rows = self._listing.take(record)
-            elif isinstance(record, Event | Control):
-                rows = self._note(record)
-            else:
-                continue
-            for row in rows:
-                self.events.add(row)
-                yield
-        for row in self._listing.close():
-            self.events.add(row)
+        for piece in Pieces(self.session, self._noted(records), faults=self.faults):
+            self.sound.take(piece)
+            yield
 
     def finish(self) -> None:
         """No more will come."""
@@ -58,20 +53,34 @@ class Gathering:
         self.sound.finish()
         self.links = self._linker.links(self.session)
 
-    def _note(self, record: Event | Control) -> Iterator[Row]:
+    def _noted(self, records: Iterable[Source]) -> Iterator[Record]:
+        """The records of the call, when all else has been made of them."""
+        for record in records:
+            if isinstance(record, Missing):
+                self._list(self._listing.take(record))
+            elif not isinstance(record, Lull):
+                self.session.take(record)
+                if isinstance(record, Event | Control):
+                    self._note(record)
+                yield record
+        self._list(self._listing.close())
+
+    def _note(self, record: Event | Control) -> None:
         self.moments.take(record)
-        self.session.take(record)
         entry = entry_of(record)
         if entry.event is None:
             self._linker.take(record)
         elif not record.flags & NOT_FORWARDED:
             self._linker.note(entry.event)
-            self.sound.take(entry.event)
         if self.events.full:
             self.events.left_out += 1
-            return iter(())
+            return
         self.events.note(entry, self.bodies.add(entry))
-        return self._listing.add(entry)
+        self._list(self._listing.add(entry))
+
+    def _list(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self.events.add(row)
 
     def event_map(self) -> dict[str, Any]:
         """Rows, the links between them, and what was left out."""
@@ -91,16 +100,17 @@ class Gathering:
         """Where each side's samples stand, without the samples."""
         sound, session = self.sound, self.session
         timed = session.times_known
-        delivered = sound.delivered() if timed else None
         heard, unheard = sound.heard(session) if session.plays else (None, None)
         return {
             "caller": {**_side(sound.caller), "delivered": _parts(sound.caller.parts, timed)},
             "assistant": {
                 **_side(sound.assistant),
-                "delivered": _parts(delivered, timed),
+                "delivered": _parts(sound.delivered, timed),
                 "heard": _parts(heard, timed),
                 "unheard": _parts(unheard, timed),
             },
+            "faults": [[fault.seq, fault.what] for fault in list(self.faults)[:MAX_FAULTS]],
+            "faults_left_out": max(0, len(self.faults) - MAX_FAULTS),
         }
 
     def _whole(self, seq: int) -> int | None:
@@ -117,7 +127,6 @@ def _side(side: Side) -> dict[str, Any]:
         "length": reel.length,
         "bucket": reel.bucket,
         "cut": side.is_cut,
-        "broken": side.broken,
     }
 
 

@@ -33,6 +33,8 @@ const about = {
         ['Bodies', eventList.map.bodies_left_out ? `The JSON of ${plural(eventList.map.bodies_left_out, 'event')} was left out; rtproxy inspect ${tape.path} --ndjson --filter '#N' shows it.` : 'The JSON of every event is in it, without audio.'],
         ['Audio', soundOf()],
       ]),
+      audioMap.faults.length ? section('Faults of the audio', [], [make('ul', {}, audioMap.faults.map(([seq, what]) => make('li', {}, eventLink(seq), ` ${what}`)),
+        audioMap.faults_left_out ? make('li', {}, `and ${number(audioMap.faults_left_out)} more`) : null)]) : null,
     ].filter(Boolean));
   },
 };
@@ -58,6 +60,5 @@ function plain(value) {
 function soundOf() {
   if (!player.there) return transport.lacking() || 'none';
   const told = Object.values(sides).filter((side) => side.reel).map((side) => `${side.name} ${length((side.reel.length * 1000) / side.reel.rate)} at ${side.reel.rate / 1000} kHz`).join(', ');
-  const broken = Object.values(sides).reduce((count, side) => count + (side.facts.broken || 0), 0);
-  return [told, audioMap.folder ? `in the folder ${audioMap.folder} beside it` : 'in the page', broken ? `${plural(broken, 'piece')} could not be decoded` : ''].filter(Boolean).join('; ');
+  return [told, audioMap.folder ? `in the folder ${audioMap.folder} beside it` : 'in the page'].filter(Boolean).join('; ');
 }

@@ -200,6 +200,7 @@ class Drawing {
   responses(lane) {
     const { context: c } = this;
     const middle = lane.top + lane.height / 2;
+    let free = -Infinity;
     for (const one of call.lanes.responses) {
       const [start, first, done] = [this.x(one.start), this.x(one.first), this.x(one.done)];
       if (done < lanes.gutter || start > this.width) continue;
@@ -215,6 +216,8 @@ class Drawing {
       c.fillRect(start - 0.5, middle - 4, 1, 9);
       if (one.done > one.first) this.band(one.first, one.done, middle - half, half * 2 + 1, this.colours.response, 2);
       const [sign, tone] = ENDS[one.status] || ENDS.open;
+      if (done < free && tone === 'good') continue;
+      free = done + 9;
       this.text(sign, Math.max(done, start + 3) + 3, middle + 0.5, this.colours[tone], { weight: 700, size: 12 });
     }
   }
@@ -234,11 +237,14 @@ class Drawing {
 
   marks(lane) {
     const middle = lane.top + lane.height / 2;
+    let free = -Infinity;
     for (const mark of lanes.marks()) {
       const x = this.x(mark.t);
-      if (x < lanes.gutter - 20 || x > this.width + 20) continue;
+      if (x < lanes.gutter - 20 || x > this.width + 20 || (x < free - 12 && mark.tone !== 'error')) continue;
       const colour = this.colours[mark.tone];
       this.sign(mark, x, middle, colour);
+      if (x < free) continue;
+      free = x + 20;
       if (mark.number) this.text(String(mark.number), x + 8, middle + 0.5, colour, { size: 11, weight: 650 });
     }
   }

@@ -85,22 +85,15 @@ const eventList = {
     return this.members[row];
   },
 
-  async block(n) {
-    if (!this.blocks[n]) {
-      const data = await unpackBlock(`bodies-${n}`);
-      this.blocks[n] = new TextDecoder().decode(data).split('\n');
-    }
+  /** The lines of a block, which is unpacked once. */
+  block(n) {
+    this.blocks[n] ??= unpackBlock(`bodies-${n}`).then((data) => new TextDecoder().decode(data).split('\n'));
     return this.blocks[n];
   },
 
   /** All bodies, one after the other; they are unpacked once somebody searches. */
   async bodies() {
-    if (!this.all) {
-      const all = [];
-      for (let n = 0; n < this.map.blocks; n += 1) all.push(...await this.block(n));
-      this.all = all;
-    }
-    return this.all;
+    return (await Promise.all(Array.from({ length: this.map.blocks }, (_, n) => this.block(n)))).flat();
   },
 
   /** The JSON of an event, or null if it was left out. */

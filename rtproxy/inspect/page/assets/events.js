@@ -232,7 +232,7 @@ const events = {
 
   step(step) {
     if (!this.lines.length) return;
-    const first = this.found ? 0 : this.passing ?? 0;
+    const first = this.found || page.now.value === 0 ? 0 : this.passing ?? 0;
     const n = this.at < 0 ? first : Math.min(Math.max(0, this.at + step), this.lines.length - 1);
     this.choose(n);
   },

@@ -69,7 +69,7 @@ const lanes = {
       t: ending.t_ms, sign: '×', tone: 'error', seq: ending.seq,
       label: `${ending.name}${ending.code === null ? '' : ` ${ending.code}`} by the ${ending.by}`,
     }] : [];
-    this.found = [...end, ...errors, ...findings].filter((mark) => mark.t !== null);
+    this.found = [...end, ...errors, ...findings].filter((mark) => mark.t !== null).sort((a, b) => a.t - b.t);
     return this.found;
   },
 

@@ -40,9 +40,9 @@ const search = {
   /** Rows with an event whose JSON has all the words. */
   async inBodies(words, run) {
     const found = new Set();
-    const bodies = await eventList.bodies();
+    this.lowered ??= eventList.bodies().then((bodies) => bodies.map((body) => readable(body).toLowerCase()));
+    const lowered = await this.lowered;
     if (run !== this.run) return found;
-    const lowered = this.lowered || (this.lowered = bodies.map((body) => readable(body).toLowerCase()));
     for (let i = 0; i < eventList.count; i += 1) {
       const body = eventList.bodyOf[i];
       if (body >= 0 && words.every((word) => lowered[body].includes(word))) found.add(eventList.rowOf[i]);
