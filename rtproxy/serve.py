@@ -11,11 +11,11 @@ import asyncio
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from rtproxy.errors import MismatchError
 from rtproxy.record.exchange import HttpMode
@@ -32,8 +32,15 @@ from rtproxy.replay.report import Report
 from rtproxy.replay.server import Settings, TapeServer
 from rtproxy.tape.writer import Durability
 
+if TYPE_CHECKING:
+    from rtproxy.realtime.session import Session
+    from rtproxy.tape.reader import Tape
+    from rtproxy.tape.record import Record
+
 SETTLE_S = 2.0
 """How long `verify` waits for sessions that are still under way."""
+MAX_SESSIONS = 100
+"""Sessions of a replay server of which it is kept what they exchanged."""
 
 T = TypeVar("T")
 S = TypeVar("S", bound=AbstractAsyncContextManager[Any])
@@ -196,6 +203,7 @@ class ReplayServer(_Managed[TapeServer]):
             trailing=trailing,
             loop=loop,
             faults=parse_faults(faults, seed),
+            witnesses=MAX_SESSIONS,
         )
         paths = [tapes] if isinstance(tapes, str | Path) else tapes
         server = TapeServer(load_shelf(paths, salvage=salvage), settings)
@@ -214,6 +222,15 @@ class ReplayServer(_Managed[TapeServer]):
                 entry.outcome for entry in self._server.journal.entries if not entry.refusal
             )
         )
+
+    @property
+    def sessions(self) -> "list[Session]":
+        """What each session has exchanged so far, with the times of its tape, in their order.
+
+        Of the latest 100; what is said now is there when it is asked for again.
+        """
+        witnesses = self._ask(lambda: list(self._server.witnesses))
+        return [session_of(witness.tape, witness.records) for witness in witnesses]
 
     @property
     def journal(self) -> dict[str, Any]:
@@ -288,6 +305,11 @@ class RecordProxy(_Managed[Proxy]):
         return [path for path in paths if path.suffix == ".rtape" and path.is_file()]
 
     @property
+    def sessions(self) -> "list[Session]":
+        """The sessions on `tapes`, as far as they have come."""
+        return sessions_on(self.tapes)
+
+    @property
     def failures(self) -> list[str]:
         """Sentences about tapes that could not be written as they should."""
         return list(self._status.failures)
@@ -295,6 +317,32 @@ class RecordProxy(_Managed[Proxy]):
     def _note(self, traffic: Traffic, _sentence: str) -> None:
         if traffic not in self._begun:
             self._begun.append(traffic)
+
+
+def sessions_on(paths: Iterable[Path]) -> "list[Session]":
+    """The sessions on those of the tapes that are no requests. Raises TapeError."""
+    from rtproxy.tape.reader import open_tape
+
+    found = []
+    for path in paths:
+        with open_tape(path) as tape:
+            connection = tape.header.connection
+        if connection == "websocket":
+            found.append(session_of(path, iter))
+    return found
+
+
+def session_of(path: str | Path, said: "Callable[[Tape], Iterable[Record]]") -> "Session":
+    """The session that `said` makes of a tape. Raises TapeError."""
+    from rtproxy.realtime.session import Session
+    from rtproxy.tape.reader import open_tape
+
+    session = Session()
+    with open_tape(path) as tape:
+        session.take(tape.header)
+        for record in said(tape):
+            session.take(record)
+    return session
 
 
 def text_of(failure: Report | str) -> str:

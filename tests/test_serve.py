@@ -59,6 +59,18 @@ def test_in_a_test_that_blocks(tape: Path) -> None:
     assert server.journal["ok"]
 
 
+def test_what_each_session_exchanged(tape: Path) -> None:
+    with rtproxy.ReplayServer(tape, loop=True) as server:
+        assert server.sessions == []
+        for _ in range(2):
+            converse(server.ws_url)
+        server.verify()
+        sessions = server.sessions
+    assert [session.events for session in sessions] == [4, 4]
+    assert [session.events for session in server.sessions] == [4, 4]
+    assert all(session.header is not None for session in sessions)
+
+
 async def test_in_a_test_with_a_loop(tape: Path) -> None:
     async with rtproxy.ReplayServer(str(tape)) as server:
         client = await follow(server.url, read(tape))
@@ -193,6 +205,8 @@ async def test_recording_and_replaying(tmp_path: Path) -> None:
         async with rtproxy.RecordProxy(upstream=simulated.url, out=tmp_path) as proxy:
             recorded = await talk(proxy.base_url)
         (tape,) = proxy.tapes
+        (session,) = proxy.sessions
+        assert [response.status for response in session.responses] == ["completed"]
         assert not proxy.failures
     async with rtproxy.ReplayServer(proxy.tapes) as server:
         assert await talk(server.base_url) == recorded

@@ -7,16 +7,20 @@ connection ─▶ does an unused tape fit? ─┬▶ yes: the replay server play
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from rtproxy.pytest_plugin.tapeset import tapes_in
 from rtproxy.record.proxy import Proxy
 from rtproxy.record.proxy import Settings as ProxySettings
 from rtproxy.record.status import Status
 from rtproxy.replay.selection import Asked, Shelf
 from rtproxy.replay.server import OWN_PATH, Settings, TapeServer
-from rtproxy.serve import Background, ReplayServer
+from rtproxy.serve import Background, ReplayServer, sessions_on
+
+if TYPE_CHECKING:
+    from rtproxy.realtime.session import Session
 
 
 class TapesAndUpstream(TapeServer):
@@ -65,6 +69,7 @@ class EpisodesServer(ReplayServer):
         **replay: Any,
     ) -> None:
         super().__init__(tapes, **replay)
+        self._out = out
         self._status = Status()
         patterns = [re.compile(pattern) for pattern in redact]
         settings = ProxySettings(upstream=upstream, port=0, out=out, http="all", redact=patterns)
@@ -73,6 +78,11 @@ class EpisodesServer(ReplayServer):
         )
         self._server = server
         self._background = Background(lambda: server)
+
+    @property
+    def sessions(self) -> "list[Session]":
+        """Those that were replayed, then those that are being recorded."""
+        return [*super().sessions, *sessions_on(tapes_in(self._out))]
 
     @property
     def failures(self) -> list[str]:

@@ -7,6 +7,7 @@ from rtproxy.pytest_plugin.mode import Mode
 from rtproxy.pytest_plugin.tapeset import tapes_in
 
 if TYPE_CHECKING:
+    from rtproxy.realtime.session import Session
     from rtproxy.replay.outcome import Outcome
     from rtproxy.serve import RecordProxy, ReplayServer
 
@@ -56,6 +57,25 @@ class Rtproxy:
         """The tapes that are replayed, then those that are being recorded (not for long there)."""
         new = tapes_in(self._stage) if self._stage and self._stage.is_dir() else []
         return [*self._played, *new]
+
+    @property
+    def session(self) -> "Session":
+        """What the test has exchanged with its server so far: turns, tools, metrics, findings.
+
+        In a replay its times are those of the tape. Raises RuntimeError unless it is one session.
+        """
+        sessions = self.sessions
+        if len(sessions) != 1:
+            how_many = f"{len(sessions)} sessions; see rtproxy.sessions" if sessions else "none yet"
+            raise RuntimeError(
+                f"rtproxy.session is for a test with one session; it has {how_many}."
+            )
+        return sessions[0]
+
+    @property
+    def sessions(self) -> "list[Session]":
+        """The same of each session, in the order in which they began; HTTP requests are none."""
+        return self._server.sessions
 
     @property
     def outcomes(self) -> "tuple[Outcome, ...]":

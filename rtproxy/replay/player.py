@@ -23,6 +23,7 @@ from rtproxy.replay.progress import Progress
 from rtproxy.replay.report import CODE, Place, Report
 from rtproxy.replay.script import Script, ServerStep
 from rtproxy.replay.window import SIZE, Window
+from rtproxy.replay.witness import Witness
 
 STALL_S = 10.0
 TRAILING = ("rate_limits.updated",)
@@ -34,7 +35,8 @@ class Player:
 
     `stall_s` is how long the client may keep the rest of the tape waiting, beyond the time it
     took on the tape; `trailing` are types of events that may be left out at the end; `ignore`
-    are JSON paths as in `jsonpath`. `faults` are drawn anew for each `connection` number.
+    are JSON paths as in `jsonpath`. `faults` are drawn anew for each `connection` number. A
+    `witness` is told what is exchanged.
     Raises ReplayError for a path or a fault that is none.
     """
 
@@ -51,8 +53,10 @@ class Player:
         trailing: Collection[str] = TRAILING,
         faults: Faults | None = None,
         connection: int = 0,
+        witness: Witness | None = None,
     ) -> None:
         self.script = script
+        self._witness = witness
         self._rules = Rules.of(match, ignore, matchers)
         self._progress = Progress(script, Window(script, 1 if match == "exact" else window))
         self._ids = IdMap()
@@ -116,6 +120,7 @@ class Player:
             action = queue.popleft()[1]
             actions.append(action)
             self._moved_at = now
+            self._tell(action)
             if isinstance(action, Close | Eof | Reset):
                 self._over = True
                 self._cut = action.seq is None
@@ -132,6 +137,8 @@ class Player:
         self._over = True
         unsent, undelivered = self._unsent(), self._undelivered()
         if not unsent and not undelivered:
+            if self._witness is not None:
+                self._witness.complete()
             return []
         return self._object(diagnosis.left_early(unsent, undelivered, code, "client"))
 
@@ -166,14 +173,14 @@ class Player:
                 if not comparison.loose:
                     break
         if equal is not None:
-            return self._accept(equal, value, now)
+            return self._accept(equal, message, value, now)
         actions = self._object(
             diagnosis.refused(self._progress, value, self._rules, self._ids, self._reordered)
         )
         if self._rules.mode == "lenient":
             closest = diagnosis.closest(self._progress, value, self._rules, self._ids)
             if closest is not None:
-                actions += self._accept(closest, value, now)
+                actions += self._accept(closest, message, value, now)
         return actions
 
     def _hear(self, message: str, audio: str, now: float) -> list[Action]:
@@ -191,7 +198,9 @@ class Player:
         progress.heard += size
         return []
 
-    def _accept(self, comparison: Comparison, value: object, now: float) -> list[Action]:
+    def _accept(
+        self, comparison: Comparison, message: str | bytes, value: object, now: float
+    ) -> list[Action]:
         """Let the message stand for the step that it was compared with."""
         progress, step = self._progress, comparison.step
         actions: list[Action] = []
@@ -203,6 +212,8 @@ class Player:
             ahead_of = self.script.client[progress.window.first]
             self._reordered.append((step.seq, ahead_of.seq))
         comparison.accept(self._ids)
+        if self._witness is not None:
+            self._witness.took(step.seq, message)
         progress.match(step)
         self._note_matches(now)
         self._moved_at = now
@@ -227,6 +238,15 @@ class Player:
             more = after is not None and after.kind == "message" and after.gate == step.gate
             for timed in self._faults.push(Timed(due, action, step.type, more)):
                 self._queue.append((timed.due, timed.action))
+
+    def _tell(self, action: Action) -> None:
+        """Tell the witness what goes out."""
+        if self._witness is None:
+            return
+        if isinstance(action, Send):
+            self._witness.sent(action.seq, action.payload)
+        elif not isinstance(action, Warn | Fail) and action.seq is not None:
+            self._witness.reached(action.seq)
 
     def _action(self, step: ServerStep) -> Action:
         match step.kind:
@@ -278,6 +298,7 @@ class Player:
         if not self._over:
             if self.script.realtime:
                 actions.append(Send(report.to_error_event()))
+                self._tell(actions[-1])
             actions.append(Close(POLICY_VIOLATION, CODE))
         self._over = True
         return actions

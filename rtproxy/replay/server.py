@@ -6,6 +6,7 @@ request ─▶ is it for us? ─▶ which tape? ─┬▶ a WebSocket: one playe
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ from rtproxy.replay.player import STALL_S, TRAILING, Player
 from rtproxy.replay.recording import Recording
 from rtproxy.replay.report import CODE, Report
 from rtproxy.replay.selection import KEYS, Asked, Shelf, Slot
+from rtproxy.replay.witness import Witness
 from rtproxy.wire.address import is_addressed_to, is_own_origin
 from rtproxy.wire.handshake import Headers, is_websocket_upgrade
 from rtproxy.wire.origin import is_listed
@@ -78,6 +80,8 @@ class Settings:
     allow_origin: Sequence[str] = ()
     """Origins of pages, besides this machine's, that may connect; as `normal_origin` has them."""
     ca_folder: Path | None = None
+    witnesses: int = 0
+    """Of so many sessions, the latest ones, it is kept what they have exchanged."""
 
     @property
     def ignored_keys(self) -> frozenset[str]:
@@ -104,6 +108,7 @@ class TapeServer:
         refuses = self.settings.faults.refusal is not None
         self.journal = Journal(shelf, all_required=not refuses)
         self.url = ""
+        self.witnesses: deque[Witness] = deque(maxlen=self.settings.witnesses)
         self._watch = watch
         self._rules = Rules.of(self.settings.match, self.settings.ignore, self.settings.matchers)
         Pacer(self.settings.speed)
@@ -247,7 +252,7 @@ class TapeServer:
             slot.uses -= 1
             raise
         entry = self.journal.begin(str(asked), "websocket", slot.name)
-        player = self._player(recording)
+        player = self._player(recording, slot)
         entry.finish = player.finish
         transport, tail = take_client(request)
         connection = Connection(
@@ -271,9 +276,12 @@ class TapeServer:
             entry.finish = lambda: outcome
         return Taken()
 
-    def _player(self, recording: Recording) -> Player:
+    def _player(self, recording: Recording, slot: Slot) -> Player:
         settings = self.settings
         self._connections += 1
+        witness = Witness(slot.path) if settings.witnesses else None
+        if witness is not None:
+            self.witnesses.append(witness)
         return Player(
             recording.script,
             match=settings.match,
@@ -284,6 +292,7 @@ class TapeServer:
             trailing=settings.trailing,
             faults=settings.faults,
             connection=self._connections - 1,
+            witness=witness,
         )
 
     async def _http(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:
