@@ -15,7 +15,7 @@ from aiohttp.web_protocol import RequestHandler
 from yarl import URL
 
 from rtproxy.errors import UpstreamError
-from rtproxy.net.handshake import HANDSHAKE_S, HandshakeError
+from rtproxy.net.handshake import TLS_RECORD, HandshakeError, first_byte
 from rtproxy.net.lobby import Lobby
 from rtproxy.net.refusal import refuse
 from rtproxy.net.route import STANDARD_PORTS, Destination, Routes, dial
@@ -26,8 +26,6 @@ from rtproxy.net.tunnel import Tunnels
 from rtproxy.wire.address import split_authority, url_host
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-TLS_RECORD = b"\x16"
-"""First byte of a TLS handshake (RFC 8446 §5.1)."""
 
 
 class Forwarder:
@@ -113,8 +111,7 @@ class Forwarder:
                 await self._begin(transport, handler, early, host, port)
                 await self._server.wait_for(handler)
         except HandshakeError as error:
-            if error.is_worth_telling:
-                self._tell(f"{url_host(host)}:{port}", str(error))
+            self._tell(f"{url_host(host)}:{port}", str(error))
         finally:
             self._destinations.pop(handler, None)
             self._server.forget(handler)
@@ -136,14 +133,11 @@ class Forwarder:
         transport.write(ESTABLISHED)
         if early:
             lobby.data_received(early)
-        try:
-            async with asyncio.timeout(HANDSHAKE_S):
-                first = await lobby.first()
-        except TimeoutError:
-            first = b""
+        first = await first_byte(lobby)
         if not first:
-            raise HandshakeError("A client said nothing.", is_worth_telling=False)
-        if first == TLS_RECORD:
+            transport.abort()
+            self._server.forget(handler)
+        elif first == TLS_RECORD:
             self._destinations[handler] = Destination("https", host, port)
             await self._server.secure(handler, transport, (host,), lobby)
         else:

@@ -8,17 +8,25 @@ from rtproxy.errors import TlsError
 from rtproxy.net.lobby import Lobby
 
 HANDSHAKE_S = 15.0
-"""How long a client may take."""
+"""How long a client may take to say something, and then to finish the handshake."""
+
+TLS_RECORD = b"\x16"
+"""First byte of a client's that begins a handshake (RFC 8446 §5.1)."""
 
 _DISTRUST = ("UNKNOWN_CA", "CERTIFICATE_UNKNOWN", "BAD_CERTIFICATE")
 
 
 class HandshakeError(TlsError):
-    """A client's handshake failed. `is_worth_telling` unless the client just went away."""
+    """A client's handshake failed; the message is for a person."""
 
-    def __init__(self, message: str, *, is_worth_telling: bool = True) -> None:
-        super().__init__(message)
-        self.is_worth_telling = is_worth_telling
+
+async def first_byte(lobby: Lobby) -> bytes:
+    """What a client's bytes begin with; empty if it says nothing, or nothing in time."""
+    try:
+        async with asyncio.timeout(HANDSHAKE_S):
+            return await lobby.first()
+    except TimeoutError:
+        return b""
 
 
 async def shake_hands(
@@ -36,7 +44,7 @@ async def shake_hands(
     transport.pause_reading()  # the event loop reads on once its own protocol is in place
     if outside.is_over or transport.is_closing():
         transport.abort()
-        raise why_failed(ConnectionResetError())
+        raise HandshakeError("A client hung up before the TLS handshake.")
     early = outside.take()
     inside = Lobby()
     opening = loop.create_task(
@@ -77,12 +85,11 @@ def why_failed(error: BaseException) -> HandshakeError:
         return HandshakeError(
             "A client does not trust rtproxy's certificate; `rtproxy ca` tells how to make it."
         )
-    if reason == "HTTP_REQUEST":
-        return HandshakeError(
-            "A client speaks plain HTTP where TLS is spoken; give it the https:// address, or wss://."
-        )
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         words = reason.replace("_", " ").lower() or "no reason given"
         return HandshakeError(f"A client's TLS handshake failed: {words}.")
-    # Browsers open connections in advance and drop them; a slow client is its own trouble.
-    return HandshakeError("A client hung up during the TLS handshake.", is_worth_telling=False)
+    # Many libraries do not say why they leave.
+    return HandshakeError(
+        "A client hung up during the TLS handshake; if it does not trust rtproxy's certificate, "
+        "`rtproxy ca` tells how to make it."
+    )

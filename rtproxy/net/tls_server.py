@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from rtproxy.net.certificate import normal_host
-from rtproxy.net.handshake import HandshakeError, shake_hands
+from rtproxy.net.handshake import TLS_RECORD, HandshakeError, first_byte, shake_hands
 from rtproxy.net.leaves import Leaves
 from rtproxy.net.listener import SERVING
 from rtproxy.net.lobby import Lobby
@@ -22,6 +22,12 @@ from rtproxy.wire.address import is_loopback
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ANY = ("0.0.0.0", "::", "")
+
+NO_TLS = "A client does not speak TLS; give it the https:// address, or wss:// instead of ws://."
+NO_TLS_ANSWER = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+    b"\r\nrtproxy speaks TLS here: use https:// or wss://.\n"
+)
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -113,10 +119,17 @@ class TlsServer(web.Server):
     async def _admit(
         self, transport: asyncio.Transport, hosts: tuple[str, ...], lobby: Lobby
     ) -> None:
-        try:
-            await self.secure(self.stand_by(transport), transport, hosts, lobby)
-        except HandshakeError as error:
-            if error.is_worth_telling:
+        first = await first_byte(lobby)
+        if first not in (b"", TLS_RECORD):
+            self._tell(NO_TLS)
+            transport.write(NO_TLS_ANSWER)
+            transport.close()
+        elif not first:
+            transport.abort()
+        else:
+            try:
+                await self.secure(self.stand_by(transport), transport, hosts, lobby)
+            except HandshakeError as error:
                 self._tell(str(error))
 
     def forget(self, handler: RequestHandler) -> None:
