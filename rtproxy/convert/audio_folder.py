@@ -73,7 +73,7 @@ def source(folder: Path) -> Source:
 
 
 def _files(folder: Path) -> list[_File]:
-    """The WAV files of a folder, numbers in their names counted as numbers."""
+    """The WAV files of a folder, in the order of the numbers in their names."""
     try:
         paths = [path for path in folder.iterdir() if path.suffix.lower() == ".wav"]
     except OSError as error:
@@ -82,20 +82,25 @@ def _files(folder: Path) -> list[_File]:
         raise ConvertError(f"There are no WAV files in {folder}; see docs/import.md.")
     if len(paths) > MAX_FILES:
         raise ConvertError(f"There are more than {MAX_FILES:,} WAV files in {folder}.")
-    files = []
-    for path in sorted(paths, key=_natural):
-        role = role_in(path.stem)
-        if role is None:
+    found = []
+    for path in paths:
+        named = role_in(path.stem)
+        if named is None:
             raise ConvertError(
                 f"{path} does not say who speaks; name it like 01-caller.wav or 02-assistant.wav."
             )
-        files.append(_File(path, role))
-    return files
+        role, before = named
+        # In turn 3 the caller speaks first; where the number stands behind the word, it counts.
+        number = before if any(char.isdigit() for char in before) else path.stem[len(before) :]
+        number = re.sub(r"\D+", " ", number) if number is not before else number
+        order = (_natural(number), role == "assistant", _natural(path.name))
+        found.append((order, _File(path, role)))
+    return [file for _, file in sorted(found, key=lambda each: each[0])]
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """10 comes after 9."""
-    parts = re.split(r"(\d{1,18})", path.name)
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key for sorting: 10 comes after 9."""
+    parts = re.split(r"(\d{1,18})", name)
     return [(int(part), "") if part.isdigit() else (0, part) for part in parts]
 
 

@@ -27,6 +27,8 @@ ROLE_KEYS = ("role", "speaker", "from")
 _SPEAKER = re.compile(
     r"\s*(?:<v(?:\.[^ >]*)?\s+([^>]{1,40})>|([A-Za-z]{1,40})\s*:)\s*(.*)", re.DOTALL
 )
+_WORD = re.compile(r"[A-Za-z]+")
+_ID = re.compile(r"[._-](?:item|resp)_.*", re.DOTALL)
 _TAG = re.compile(r"</?[a-z][^>]{0,100}>|\{\\an?\d\}")
 _TIMES = re.compile(r"[\d:.,]{5,16}\s+-->\s+[\d:.,]{5,16}")
 
@@ -50,10 +52,14 @@ def read(text: str, suffix: str) -> list[Said]:
     return list(_from_lines(_cues(text) if suffix in (".srt", ".vtt") else text.splitlines()))
 
 
-def role_in(name: str) -> Role | None:
-    """The side that a file's name names, such as `call-02-assistant.wav`; the last word counts."""
-    words = re.split(r"[^a-z]+", name.lower())
-    return next((ROLES[word] for word in reversed(words) if word in ROLES), None)
+def role_in(name: str) -> tuple[Role, str] | None:
+    """The side that a file's name names, such as `call-02-assistant`, and what stands before it.
+
+    The last word counts, but for those in an item's or a response's id.
+    """
+    named = _ID.sub("", name)
+    words = [found for found in _WORD.finditer(named) if found[0].lower() in ROLES]
+    return (ROLES[words[-1][0].lower()], named[: words[-1].start()]) if words else None
 
 
 def _from_lines(lines: Sequence[str]) -> Iterator[Said]:

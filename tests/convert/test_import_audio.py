@@ -212,10 +212,33 @@ def test_any_transcript(text: str, suffix: str) -> None:
 
 
 def test_roles_in_names() -> None:
-    assert role_in("01-caller") == role_in("call_3.user") == role_in("CUSTOMER 7") == "caller"
-    assert role_in("02-assistant") == role_in("user-to-agent") == role_in("ai") == "assistant"
+    assert role_in("01-caller") == ("caller", "01-")
+    assert role_in("call_3.user") == ("caller", "call_3.")
+    assert role_in("CUSTOMER 7") == ("caller", "")
+    assert role_in("user-to-agent") == ("assistant", "user-to-")
+    assert role_in("c.turn-02.caller.item_x-bot-ai") == ("caller", "c.turn-02.")
     assert role_in("recall") is role_in("07") is None
     assert set(ROLES.values()) == {"caller", "assistant"}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1-caller", "2-assistant", "9-caller", "10-assistant"],
+        ["caller-1", "assistant-1", "caller-2", "assistant-2"],
+        ["user", "bot"],
+        ["2 agent", "3 customer", "11 agent"],
+        ["c.turn-01.caller.item_Z", "c.turn-01.assistant.item_A", "c.turn-02.caller.item_B"],
+    ],
+)
+def test_the_order_of_files(names: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "call"
+    folder.mkdir()
+    for number, name in enumerate(names, start=1):
+        (folder / f"{name}.wav").write_bytes(riff(1, 16, tone(100 * number)))
+    assert [len(audio) for _, audio in audio_of(imported(folder))] == [
+        len(tone(100 * number)) for number in range(1, len(names) + 1)
+    ]
 
 
 # --- folders -------------------------------------------------------------------------------------
@@ -310,18 +333,22 @@ def test_without_words(tmp_path: Path) -> None:
 
 
 def test_what_we_export_makes_a_session_again(tmp_path: Path) -> None:
-    """A transcript of ours fits files of ours; the tool's line is nobody's speech."""
+    """The files of `export wav --per item` and a transcript; a tool's line is nobody's speech."""
     tape = of_scenario(tmp_path, "support-call")
-    session = session_of(tape)
-    folder = put(tmp_path / "call", "1-caller.wav", "2-assistant.wav", "3-caller.wav",
-                 "4-assistant.wav")  # fmt: skip
-    made = subprocess.run(
-        [sys.executable, "-m", "rtproxy", "export", "transcript", tape, "-o", folder / "t.json"],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
-    again = session_of(imported(folder))
-    assert [turn.user for turn in again.turns.all] == [turn.user for turn in session.turns.all]
+    parts = tmp_path / "parts"
+    for command in (
+        ("wav", tape, "--per", "item", "-o", parts),
+        ("transcript", tape, "-o", parts / "transcript.json"),
+    ):
+        made = subprocess.run(
+            [sys.executable, "-m", "rtproxy", "export", *map(str, command)],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr
+    session, again = session_of(tape), session_of(imported(parts))
+    assert [(turn.user, turn.assistant) for turn in again.turns.all] == [
+        (turn.user, turn.assistant) for turn in session.turns.all
+    ]
 
 
 @pytest.mark.parametrize(
