@@ -294,14 +294,14 @@ class Pieces:
         self, encoded: str, audio: AudioFormat, stream: _Stream, seq: int, item_id: str
     ) -> bytes:
         """Whole samples; a half waits for its other half, which the next piece begins with."""
-        try:
-            data = decode_base64(encoded)
-        except ValueError:
-            data = self._salvage(encoded, audio, seq, item_id)
         if audio is not stream.audio and audio != stream.audio:
             if stream.half:
                 self._end_half(stream, seq, item_id)
             stream.audio = audio
+        try:
+            data = decode_base64(encoded)
+        except ValueError:
+            return self._salvage(encoded, audio, stream, seq, item_id)
         if audio.bytes_per_sample == 1 or not (stream.half or len(data) & 1):
             return data
         if not stream.odd:
@@ -317,16 +317,17 @@ class Pieces:
         self.faults.add(Fault(seq, item_id or None, "the audio ends in the middle of a sample"))
         stream.half = b""
 
-    def _salvage(self, encoded: str, audio: AudioFormat, seq: int, item_id: str) -> bytes:
-        """What of bad base64 is sound, and silence for the rest."""
+    def _salvage(
+        self, encoded: str, audio: AudioFormat, stream: _Stream, seq: int, item_id: str
+    ) -> bytes:
+        """What of bad base64 is sound, and silence for the rest, in whole samples."""
         sound = _SOUND.match(encoded)
         whole = len(sound[0]) // 4 * 4 if sound else 0
-        data = decode_base64(encoded[:whole])
-        data = data[: len(data) // audio.bytes_per_sample * audio.bytes_per_sample]
-        missing = max(0, base64_size(encoded) - len(data))
-        self.faults.add(
-            Fault(
-                seq, item_id or None, f"no base64 from character {whole} on: silence in its place"
-            )
-        )
-        return data + audio.silence(missing)
+        what = f"no base64 from character {whole} on: silence in its place"
+        self.faults.add(Fault(seq, item_id or None, what))
+        data = stream.half + decode_base64(encoded[:whole])
+        width = audio.bytes_per_sample
+        data = data[: len(data) // width * width]
+        size = (len(stream.half) + base64_size(encoded)) // width * width
+        stream.half = b""
+        return data + audio.silence(max(0, size - len(data)))
