@@ -8,6 +8,7 @@ import click
 if TYPE_CHECKING:
     from rtproxy.inspect.following import Following
     from rtproxy.inspect.printing import Wanted
+    from rtproxy.inspect.tui.request import Request
     from rtproxy.realtime.finding import Severity
     from rtproxy.realtime.session import Session
     from rtproxy.tape.reader import Tape
@@ -34,6 +35,8 @@ A filter is made of terms. Between blanks all must hold; between commas or | any
   rtproxy inspect call.rtape --filter 'turn:2 !*.delta,*.append'
   rtproxy inspect call.rtape --ndjson | jq -r 'select(.type == "error") | .event.error'
   rtproxy inspect recordings/ --follow
+  rtproxy inspect call.rtape --html call.html --open
+  rtproxy inspect call.rtape --tui
 """
 )
 @click.argument("tape", type=click.Path(path_type=Path))
@@ -43,6 +46,14 @@ A filter is made of terms. Between blanks all must hold; between commas or | any
 @click.option("--turn", type=click.IntRange(1), metavar="N", help="Show only the Nth turn.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with the listing.")
 @click.option("--ndjson", "as_ndjson", is_flag=True, help="Print each event as a line of JSON.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the call as one HTML page, to look at and listen to.",
+)
+@click.option("--open", "opens", is_flag=True, help="Open the page, written anywhere or to FILE.")
+@click.option("--tui", is_flag=True, help="Look around in the call: lanes, turns, events.")
 @click.option("--follow", is_flag=True, help="Go on while the tape is being recorded.")
 @click.option(
     "--fail-on",
@@ -59,6 +70,9 @@ def inspect(
     turn: int | None,
     as_json: bool,
     as_ndjson: bool,
+    html: Path | None,
+    opens: bool,
+    tui: bool,
     follow: bool,
     fail_on: "Severity | None",
     only_ascii: bool,
@@ -75,17 +89,33 @@ def inspect(
     view is drawn again as the call goes on. Of a folder it takes the session that is being recorded
     there, or waits for the next one. Ctrl-C ends it with 130.
 
+    With --html it prints nothing and writes a page that needs no network: lanes with waveforms,
+    playback of both sides, transcript, turns, findings, and every event. Audio over 20 MB lies in a
+    folder beside it.
+
+    With --tui you look around in it on the terminal; press ? there for the keys.
+
     Exits with 1 when the tape is damaged (what is sound is shown, and what is missing is said),
     when it breaks off while it is followed, or with --fail-on when there is such a finding.
     """
     from rtproxy.inspect.filter import parse_filter
     from rtproxy.inspect.printing import Wanted
+    from rtproxy.inspect.tui.request import Request
 
     listed = events or no_fold or expression is not None
-    if as_json and as_ndjson:
-        raise click.UsageError("Choose one of --json and --ndjson.")
+    if as_json + as_ndjson + tui + (html is not None or opens) > 1:
+        raise click.UsageError("Choose one of --json, --ndjson, --html and --tui.")
     if expression is not None:
         parse_filter(expression, lambda _: ())  # what is wrong with it is said first
+    if tui:
+        request = Request(expression or "", turn, not no_fold, listed, follow)
+        raise SystemExit(_browse(tape, request, fail_on))
+    if html is not None or opens:
+        if listed or turn is not None or follow:
+            raise click.UsageError("--html writes the whole call; use it without other views.")
+        if code := _page(tape, html, opens, fail_on):
+            raise SystemExit(code)
+        return
     wanted = Wanted(
         "ndjson" if as_ndjson else "json" if as_json else "table" if listed else "view",
         expression,
@@ -110,6 +140,40 @@ def _print(path: Path, wanted: "Wanted", fail_on: "Severity | None") -> int:
         printer.show()
         _tell_state(tape)
         return _judge(tape, printer.session, fail_on)
+
+
+def _page(path: Path, html: Path | None, opens: bool, fail_on: "Severity | None") -> int:
+    """Write a tape's page, and open it if wanted; return the exit code."""
+    from rtproxy.cli.page import show, write
+    from rtproxy.tape.reader import open_tape
+
+    with open_tape(path) as tape:
+        written = write(tape, html)
+        if opens:
+            show(written.page)
+        _tell_state(tape)
+        return _judge(tape, written.session, fail_on)
+
+
+def _browse(path: Path, request: "Request", fail_on: "Severity | None") -> int:
+    """Look around in a tape, or in the newest of a folder; return the exit code."""
+    from rtproxy.cli.browsing import browse
+    from rtproxy.inspect.following import Interrupt, newest
+    from rtproxy.realtime.session import Session
+    from rtproxy.tape.reader import open_tape
+
+    found: Path | None = path
+    if request.follow and path.is_dir():
+        with Interrupt() as interrupt:
+            found = newest(path, interrupt, _say)
+    if found is None:
+        return INTERRUPTED
+    with open_tape(found) as tape:
+        session = browse(tape, request)
+        _tell_state(tape)
+        if session is None and fail_on is not None:
+            session = Session.from_tape(tape)
+        return _judge(tape, session, fail_on)
 
 
 def _follow(path: Path, wanted: "Wanted", fail_on: "Severity | None") -> int:

@@ -607,6 +607,10 @@ class TestOtherTapes:
             for path in paths:
                 visited.page.goto(path.as_uri())
                 expect(visited.page.locator("html[data-ready]")).to_be_attached()
+                for view in "12345":
+                    visited.page.keyboard.press(view)
+                    text = visited.page.evaluate("document.body.innerText")
+                    assert not re.search(r"\[object |undefined|NaN|\bnull\b", text), path
             assert visited.complaints == []
 
     @pytest.mark.skipif(not CAPTURES.is_dir(), reason="there are no captures beside it")

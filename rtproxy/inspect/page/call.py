@@ -11,9 +11,9 @@ from rtproxy.inspect.page.lanes import lanes
 from rtproxy.inspect.page.waits import waits
 from rtproxy.inspect.timeline import Moments
 from rtproxy.realtime.dialogue import Line, dialogue
+from rtproxy.realtime.event import mappings, string
 from rtproxy.realtime.finding import Finding
 from rtproxy.realtime.session import Session
-from rtproxy.realtime.settings import settings
 from rtproxy.tape.escape import visible
 
 MAX_TEXT = 20_000
@@ -21,6 +21,7 @@ MAX_DEPTH = 24
 MAX_INT = 2**53
 """From here on a browser counts in steps of more than one."""
 MAX_DAMAGE = 50
+MAX_TOOLS = 200
 
 
 def call(overview: Overview, session: Session, moments: Moments) -> dict[str, Any]:
@@ -32,7 +33,8 @@ def call(overview: Overview, session: Session, moments: Moments) -> dict[str, An
         "tape": _tape(overview),
         "session": {
             **document["session"],
-            "settings": _settings(session),
+            "instructions": string(session.config.fields, "instructions"),
+            "tools": _tools(session),
             "input_complete": session.input_complete,
             "output_complete": session.output_complete,
             "plays": session.plays,
@@ -77,9 +79,12 @@ def _tape(overview: Overview) -> dict[str, Any]:
     return about
 
 
-def _settings(session: Session) -> str:
-    fields = dict(session.config.fields)
-    return settings({k: v for k, v in fields.items() if k not in ("model", "instructions")})
+def _tools(session: Session) -> list[dict[str, Any]]:
+    """What the model could call, as far as the session said."""
+    return [
+        {"name": string(tool, "name"), "description": string(tool, "description")}
+        for tool in mappings(session.config.fields, "tools")[:MAX_TOOLS]
+    ]
 
 
 def _turn(session: Session, turn: Any) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def _line(line: Line) -> dict[str, Any]:
             "name": line.call.name,
             "arguments": line.call.arguments,
             "output": line.call.output,
-            "ms": line.call.tool_ms,
+            "ms": line.call.tool_ms if line.start_ms is not None else None,
             "output_seq": line.call.output_seq,
         }
     return told

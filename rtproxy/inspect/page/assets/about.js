@@ -8,6 +8,10 @@ const about = {
     const { ending } = session;
     byId('about').append(...[
       section('Settings', last ? settingsOf(last) : [], last ? [make('p', { class: 'evidence' }, 'As the server confirmed them in ', configs.map((one) => eventLink(one.seq)))] : []),
+      section('What the model was told', [
+        ['Instructions', session.instructions],
+        ...session.tools.map((tool) => [`${tool.name || 'a tool'}()`, tool.description || 'no description']),
+      ]),
       section('Connection', [
         ['Request', [tape.upstream ? tape.upstream.replace(/\/$/, '') : '', tape.target].join('') || null],
         ['Answer', tape.status],
@@ -41,8 +45,9 @@ const about = {
 
 function section(title, rows, more = []) {
   const known = rows.filter(([, value]) => value !== null && value !== undefined && value !== '');
+  if (!known.length && !more.length) return null;
   return make('section', {}, make('h3', {}, title),
-    known.length ? make('dl', {}, known.map(([label, value]) => [make('dt', {}, label), make('dd', {}, ...[value].flat().map((one) => (one instanceof Node ? one : String(one))))])) : null, more);
+    known.length ? make('dl', {}, known.map(([label, value]) => [make('dt', label.endsWith('()') ? { class: 'name' } : {}, label), make('dd', {}, ...[value].flat().map((one) => (one instanceof Node ? one : String(one))))])) : null, more);
 }
 
 function settingsOf(config) {
@@ -54,7 +59,12 @@ function plain(value) {
   if (value === null || value === undefined) return null;
   if (Array.isArray(value)) return value.map(plain).join(', ');
   if (typeof value !== 'object') return String(value);
-  return Object.entries(value).filter(([, one]) => one !== null).map(([key, one]) => `${key.replaceAll('_', ' ')} ${plain(one)}`).join(' · ');
+  return Object.entries(value).filter(([, one]) => one !== null).map(([key, one]) => {
+    const name = key.replaceAll('_', ' ');
+    if (key === 'type') return one;
+    if (typeof one === 'boolean') return one ? name : `no ${name}`;
+    return key.endsWith('_ms') ? `${name.slice(0, -3)} ${plain(one)} ms` : `${name} ${plain(one)}`;
+  }).join(' · ');
 }
 
 function soundOf() {

@@ -223,15 +223,15 @@ class Drawing {
   }
 
   tools(lane) {
-    const middle = lane.top + lane.height / 2;
-    let free = -Infinity;
+    const free = [];
     for (const tool of call.lanes.tools) {
+      const middle = lane.top + lane.height / 2 + (tool.row - (lanes.rows - 1) / 2) * 14;
       this.band(tool.start, Math.max(tool.end, tool.start), middle - 5, 10, this.colours.tool, 2);
       const after = Math.max(this.x(tool.end), this.x(tool.start) + 2) + 6;
       const words = `${tool.name || 'a function'}()${tool.open ? ' no output' : ''}`.slice(0, 60);
-      if (after < free || after > this.width) continue;
+      if (after < (free[tool.row] ?? 0) || after > this.width) continue;
       this.text(words, after, middle + 0.5, this.colours.tool, { size: 11 });
-      free = after + this.context.measureText(words).width + 8;
+      free[tool.row] = after + this.context.measureText(words).width + 8;
     }
   }
 

@@ -1,6 +1,7 @@
 // Which lanes there are, how high each is, and what lies in them at a time.
 
 const RULER = 24;
+const MOST_ROWS = 4;
 /** Whether a connection ended as it should not. */
 function endedBadly(ending) {
   return ending.name !== 'eof' && !(ending.name === 'close' && [1000, 1001, 1005, null].includes(ending.code));
@@ -20,6 +21,19 @@ const lanes = {
   list: [],
   height: RULER,
 
+  /** Give calls of tools that run side by side rows of their own; returns how many there are. */
+  stack() {
+    if (this.rows) return this.rows;
+    const ends = [];
+    for (const tool of call.lanes.tools) {
+      const free = ends.findIndex((end) => end <= tool.start);
+      tool.row = free < 0 ? Math.min(ends.length, MOST_ROWS - 1) : free;
+      ends[tool.row] = Math.max(ends[tool.row] || 0, tool.end);
+    }
+    this.rows = Math.max(1, ends.length);
+    return this.rows;
+  },
+
   /** Arrange the lanes that have something in them for a width in CSS pixels. */
   arrange(width, high) {
     const small = width < 640;
@@ -32,7 +46,7 @@ const lanes = {
       ['caller', 'Caller', wave, heard],
       ['assistant', 'Assistant', wave, sides.assistant.there || tracks.length],
       ['responses', 'Responses', small ? 24 : 22, responses.length],
-      ['tools', 'Tools', small ? 24 : 22, tools.length],
+      ['tools', 'Tools', (small ? 10 : 8) + 14 * this.stack(), tools.length],
       ['marks', 'Findings', small ? 26 : 22, this.marks().length],
     ];
     let top = RULER;
@@ -73,8 +87,8 @@ const lanes = {
     return this.found;
   },
 
-  /** What a lane shows at a time, give or take `slack` ms: {words, seq, finding}. */
-  under(lane, t, slack) {
+  /** What a lane shows at a time, give or take `slack` ms, at a height: {words, seq, finding}. */
+  under(lane, t, slack, y) {
     const near = (start, end) => t >= start - slack && t <= end + slack;
     const last = (list, test) => list.filter(test).pop();
     if (lane.key === 'caller') {
@@ -99,7 +113,8 @@ const lanes = {
       return { words: `response ${one.status}${reason} · ${stage}`, seq: one.seq };
     }
     if (lane.key === 'tools') {
-      const one = last(call.lanes.tools, (tool) => near(tool.start, tool.end));
+      const row = Math.floor((y - lane.top - 4) / 14);
+      const one = last(call.lanes.tools, (tool) => near(tool.start, tool.end) && (this.rows === 1 || tool.row === row));
       return one ? { words: `${one.name || 'a function'}() · ${one.open ? 'no output' : length(one.end - one.start)}`, seq: one.seq } : null;
     }
     const mark = last(this.marks(), (one) => near(one.t, one.t));

@@ -34,6 +34,8 @@ const tabs = {
       tab.tabIndex = on ? 0 : -1;
       byId(one).hidden = !on && (one !== 'talk' || narrow.matches);
     }
+    const tab = byId(`tab-${this.current}`);
+    this.node.scrollLeft = tab.offsetLeft + tab.offsetWidth / 2 - this.node.clientWidth / 2;
     if (this.current === 'events') events.soon();
     if (view === 'talk' && !narrow.matches) byId('talk-lines').querySelector('.line')?.focus();
   },

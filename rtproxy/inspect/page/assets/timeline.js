@@ -176,7 +176,7 @@ const timeline = {
   click(at) {
     const t = this.overlay.t(at.x);
     const lane = lanes.at(at.y);
-    const found = lane ? lanes.under(lane, t, this.slack()) : null;
+    const found = lane ? lanes.under(lane, t, this.slack(), at.y) : null;
     player.seek(t);
     if (!found || lane.key === 'caller' || lane.key === 'assistant') return;
     if (found.finding !== undefined) findingsView.show(found.finding);
@@ -196,7 +196,7 @@ const timeline = {
     this.hover = t;
     this.point();
     const lane = lanes.at(at.y);
-    const found = lane ? lanes.under(lane, t, this.slack()) : null;
+    const found = lane ? lanes.under(lane, t, this.slack(), at.y) : null;
     this.tip.replaceChildren(make('b', {}, clock(t, span.ms < 2000 ? 1 : 10)), ...(found ? [make('span', {}, found.words)] : []));
     this.tip.hidden = false;
     const width = this.tip.offsetWidth;

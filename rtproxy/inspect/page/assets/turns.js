@@ -18,7 +18,7 @@ const turnsView = {
     panel.append(make('table', { class: 'turns' },
       make('caption', { class: 'unseen' }, 'Turns of the call'),
       make('thead', {}, make('tr', {}, head.map((label, i) => make('th', { scope: 'col', class: columns[i], title: titles[i] }, label)))),
-      make('tbody', {}, this.rows)), this.key());
+      make('tbody', {}, this.rows)), this.key() ?? '');
     page.now.watch((ms) => this.light(ms));
   },
 
