@@ -99,7 +99,7 @@ class MappedResolver(AbstractResolver):
 
 def why_not_trusted(upstream: Upstream, error: Exception) -> str:
     """One sentence: why a server's certificate is refused, and what to do."""
-    words = getattr(error, "verify_message", "") or str(error)
+    words = str(getattr(error, "verify_message", "") or error).rstrip(".")
     return (
         f"rtproxy does not trust the certificate of {upstream.origin}: {words}. If it is right, "
         "give the certificate of who signed it with --upstream-ca FILE."

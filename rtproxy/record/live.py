@@ -7,20 +7,39 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from rtproxy.realtime.finding import Severity
+from rtproxy.realtime.stage import WORDS
+from rtproxy.record.insight import Found, Insight
 from rtproxy.record.status import Status, Traffic
 
 REFRESH_PER_SECOND = 4
 SHOWN_SESSIONS = 12
+WIDE, NARROW = 136, 100
+"""Width from which there is room for models and bytes too, and for the counts of events."""
+COUNTS = ("▲ events", "▼ events")
+VOLUMES = ("▲ bytes", "▼ bytes")
+HOW_IT_GOES = ("turn", "now", "voice", "found")
+MARKS: dict[Severity, tuple[str, str]] = {
+    "info": ("●", "blue"),
+    "warning": ("▲", "yellow"),
+    "error": ("■", "bold red"),
+}
 
 
 class LiveDisplay:
-    """Shows a proxy's status on a console. With `table`, redrawn in place; else plain lines."""
+    """Shows a proxy's status on a console. With `table`, redrawn in place; else plain lines.
 
-    def __init__(self, console: Console, status: Status, folder: Path, *, table: bool) -> None:
+    `insights` is whether somebody looks at the sessions: then it is shown how they go.
+    """
+
+    def __init__(
+        self, console: Console, status: Status, folder: Path, *, table: bool, insights: bool = False
+    ) -> None:
         self._console = console
         self._status = status
         self._folder = folder
         self._table = table
+        self._insights = insights
         self._live: Live | None = None
 
     def __enter__(self) -> "LiveDisplay":
@@ -48,6 +67,12 @@ class LiveDisplay:
         elif traffic.phase != "open":
             self._say(f"{traffic.name}  {describe(traffic)}", "dim")
 
+    def tell_found(self, tape: str, found: Found) -> None:
+        """Print what was found in a session."""
+        mark, style = MARKS[found.severity]
+        turn = "" if found.turn is None else f", turn {found.turn}"
+        self._say(f"{tape}  {mark} {found.severity} {found.code}{turn}: {found.message}", style)
+
     def _say(self, line: str, style: str) -> None:
         # What is in it came over the network: nothing of it may move the cursor.
         shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
@@ -57,21 +82,23 @@ class LiveDisplay:
         """The table of open sessions with a line of totals under it."""
         status = self._status
         rows = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
-        rows.add_column("tape", no_wrap=True, overflow="ellipsis")
-        rows.add_column("model", no_wrap=True, overflow="ellipsis")
-        for title in ("▲ events", "▼ events", "▲ bytes", "▼ bytes"):
-            rows.add_column(title, justify="right", no_wrap=True)
+        columns = self._columns()
+        for title in columns:
+            left = title in ("tape", "model", "now")
+            rows.add_column(title, justify="left" if left else "right", no_wrap=True)
         for traffic in status.open[-SHOWN_SESSIONS:]:
-            rows.add_row(
-                Text(traffic.name, style="red" if traffic.note else ""),
-                Text(traffic.model or "–"),
-                f"{traffic.messages_up:,}",
-                f"{traffic.messages_down:,}",
-                human_bytes(traffic.bytes_up),
-                human_bytes(traffic.bytes_down),
-            )
+            cells = cells_of(traffic)
+            rows.add_row(*(cells[title] for title in columns))
         total = Text(self._totals(), style="dim")
         return Group(rows, total) if status.open else total
+
+    def _columns(self) -> list[str]:
+        """Titles of the columns that there is room for."""
+        if not self._insights:
+            return ["tape", "model", *COUNTS, *VOLUMES]
+        width = self._console.width
+        columns = ["tape", *HOW_IT_GOES, *(COUNTS if width >= NARROW else ())]
+        return [*columns, "model", *VOLUMES] if width >= WIDE else columns
 
     def _totals(self) -> str:
         status = self._status
@@ -81,6 +108,32 @@ class LiveDisplay:
             f"{len(status.open)} open{more}, {status.finished} finished, "
             f"tapes in {self._folder} – Ctrl-C stops"
         )
+
+
+def cells_of(traffic: Traffic) -> dict[str, Text]:
+    """What stands in a connection's row, by column."""
+    how = how_it_goes(traffic.insight)
+    return {
+        "tape": Text(traffic.name, style="red" if traffic.note else ""),
+        "model": Text(traffic.model or "–"),
+        **dict(zip(HOW_IT_GOES, how, strict=True)),
+        COUNTS[0]: Text(f"{traffic.messages_up:,}"),
+        COUNTS[1]: Text(f"{traffic.messages_down:,}"),
+        VOLUMES[0]: Text(human_bytes(traffic.bytes_up)),
+        VOLUMES[1]: Text(human_bytes(traffic.bytes_down)),
+    }
+
+
+def how_it_goes(insight: Insight | None) -> tuple[Text, Text, Text, Text]:
+    """A session's turn, what is going on in it, its last voice to voice, its findings."""
+    if insight is None:
+        return Text("–"), Text(""), Text("–"), Text("–")
+    turn = Text(str(insight.turn or "–"))
+    if insight.behind:
+        return turn, Text("too much to follow", "dim"), Text("–"), Text("–")
+    voice = "–" if insight.v2v_ms is None else f"{insight.v2v_ms:,.0f} ms"
+    found = Text(str(insight.findings), "yellow") if insight.findings else Text("–")
+    return turn, Text(WORDS[insight.stage]), Text(voice), found
 
 
 def describe(traffic: Traffic) -> str:

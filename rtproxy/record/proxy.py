@@ -134,6 +134,7 @@ class Proxy:
     async def close(self) -> None:
         """Stop listening, hang up what is still connected, seal every tape."""
         self._websockets.hang_up("the proxy was stopped")
+        await self._websockets.settle(FAREWELL_S)
         await self._entrance.close()
         await self._dialler.close()
 

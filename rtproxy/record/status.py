@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rtproxy.record.insight import Insight
+
 Phase = Literal["open", "closed", "refused", "failed"]
 
 
@@ -21,6 +23,8 @@ class Traffic:
     messages_down: int = 0
     bytes_up: int = 0
     bytes_down: int = 0
+    insight: Insight | None = None
+    """How the session stands, if somebody looks at it."""
 
     def count_bytes(self, size: int, *, from_server: bool) -> None:
         if from_server:
@@ -40,10 +44,11 @@ class Status:
     """All connections of a proxy: those that are open, and how many there were.
 
     `watch` is called when a connection opens or ends and when something goes wrong, with the
-    connection and a sentence.
+    connection and a sentence; `ended` with each connection that has ended.
     """
 
     watch: Callable[[Traffic, str], None] | None = None
+    ended: Callable[[Traffic], None] | None = None
     open: list[Traffic] = field(default_factory=list)
     finished: int = 0
     messages: int = 0
@@ -63,6 +68,8 @@ class Status:
         self.messages += traffic.messages_up + traffic.messages_down
         self.bytes += traffic.bytes_up + traffic.bytes_down
         self._tell(traffic, note or phase)
+        if self.ended is not None:
+            self.ended(traffic)
 
     def fail(self, traffic: Traffic, sentence: str) -> None:
         """Note that a tape could not be written as it should; the session goes on."""

@@ -41,7 +41,7 @@ class WebSocketRelay:
         self._tapes = tapes
         self._status = status
         self._max_message = max_message
-        self._live: dict[Side, tuple[Side, SessionRecorder | None]] = {}
+        self._live: set[Session] = set()
 
     async def relay(self, request: web.BaseRequest, outgoing: Outgoing) -> web.StreamResponse:
         """Serve one upgrade request until both of its connections are gone."""
@@ -83,13 +83,24 @@ class WebSocketRelay:
 
     def hang_up(self, reason: str) -> None:
         """Close every live session from the proxy's side and say so on its tape."""
-        for client, (server, recorder) in list(self._live.items()):
-            if client.is_over:
+        for session in list(self._live):
+            if session.client.is_over:
                 continue
-            if recorder is not None:
-                recorder.mark(reason)
-            client.close()
-            server.close()
+            if session.recorder is not None:
+                session.recorder.mark(reason)
+            for side in session.sides:
+                side.close()
+
+    async def settle(self, seconds: float) -> None:
+        """Wait for sessions to end, cut those that do not, and return when all are sealed."""
+        sessions = list(self._live)
+        if not sessions:
+            return
+        ends = [side.gone for session in sessions for side in session.sides]
+        await asyncio.wait(ends, timeout=seconds)
+        for session in sessions:
+            session.cut()
+        await asyncio.wait([session.over for session in sessions])
 
     async def _run(
         self,
@@ -99,19 +110,44 @@ class WebSocketRelay:
         traffic: Traffic,
     ) -> None:
         client, server = connect(request, response, recorder or Unrecorded(traffic))
-        self._live[client] = (server, recorder)
+        session = Session(client, server, recorder)
+        self._live.add(session)
         try:
-            await asyncio.wait([client.gone, server.gone])
+            await asyncio.wait([side.gone for side in session.sides])
         finally:
-            del self._live[client]
-            for side in (client, server):
-                if not side.gone.done():  # we were stopped, and it has not ended in time
-                    side.transport.abort()
+            session.cut()  # what has not ended has been cancelled
             response.close()
-            if recorder is not None:
-                recorder.finish()  # here, in the loop's thread: the tap reports in this one too
-                await asyncio.to_thread(recorder.seal)
-            self._status.end(traffic, "closed")
+            sealing = asyncio.ensure_future(session.seal())
+            try:
+                await asyncio.shield(sealing)
+            finally:
+                self._live.discard(session)
+                self._status.end(traffic, "closed")
+
+
+class Session:
+    """Two joined connections and their tape. `over` is done when the tape is sealed."""
+
+    def __init__(self, client: Side, server: Side, recorder: SessionRecorder | None) -> None:
+        self.client = client
+        self.sides = (client, server)
+        self.recorder = recorder
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def cut(self) -> None:
+        """End both connections now."""
+        for side in self.sides:
+            if not side.gone.done():
+                side.transport.abort()
+
+    async def seal(self) -> None:
+        """Finish the tape."""
+        try:
+            if self.recorder is not None:
+                self.recorder.finish()  # here, in the loop's thread: the tap reports in it too
+                await asyncio.to_thread(self.recorder.seal)
+        finally:
+            self.over.set_result(None)
 
 
 def connect(
