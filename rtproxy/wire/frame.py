@@ -11,6 +11,8 @@ RSV1 = 0x40
 MASKED = 0x80
 CONTROL_MAX = 125
 """A control frame's payload is at most this many bytes (§5.5)."""
+HEADER_MAX = 14
+"""A frame's header has at most this many bytes."""
 LENGTH_END = 1 << 63
 """A 64-bit length must have its top bit clear (§5.2)."""
 

@@ -11,6 +11,7 @@ from typing import Literal
 from rtproxy.wire.deflate import Deflate, Unreadable
 from rtproxy.wire.frame import (
     CONTROL_MAX,
+    HEADER_MAX,
     KNOWN_OPCODES,
     LENGTH_END,
     MASKED,
@@ -143,6 +144,20 @@ class MessageDecoder:
         """Whether the bytes so far do not end at the end of a frame (after a fatal violation,
         nobody knows; it stays true)."""
         return self._dead or self._wanted > 0 or self._skip > 0
+
+    def rest_of_frame(self, data: bytes) -> int:
+        """How many of the next bytes belong to the frame that is under way: 0 if there is none,
+        all of them if it goes on behind them."""
+        if self._dead:
+            return len(data)
+        if self._skip:
+            return min(self._skip, len(data))
+        if not self._wanted:
+            return 0
+        header = parse_header(bytes(self._held[:HEADER_MAX]) + data[:HEADER_MAX])
+        if header is None or header.length >= LENGTH_END:
+            return len(data)
+        return min(header.size + header.length - len(self._held), len(data))
 
     def feed(self, data: bytes) -> list[WireEvent]:
         """Take the next bytes; return the events that they complete, in order."""
