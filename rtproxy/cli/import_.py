@@ -1,6 +1,7 @@
 """`rtproxy import`: a tape of what another tool has recorded."""
 
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import click
 from rtproxy.cli.record import Pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rtproxy.convert.importing import Imported
 
 DEFAULT_FOLDER = Path("recordings")
@@ -58,7 +61,8 @@ def import_(
     place = Place(out)
     lost = 0
     for path in files:
-        found = import_file(path, place, redact)
+        with _progress(path) as watch:
+            found = import_file(path, place, redact, watch)
         lost += found.lost
         for tape in found.tapes:
             click.echo(str(tape))
@@ -66,6 +70,23 @@ def import_(
             say(sentence)
     if lost:
         ctx.exit(1)
+
+
+@contextmanager
+def _progress(path: Path) -> "Iterator[Callable[[Imported], None]]":
+    """Shows on a terminal how far an import is, while it lasts."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from rtproxy.cli.tapes.output import visible
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    name = visible(str(path))
+    with console.status(Text(f"importing {name}")) as status:
+        yield lambda found: status.update(Text(f"importing {name}: {found.events:,} events"))
 
 
 def _about(path: Path, found: "Imported") -> list[str]:

@@ -28,7 +28,6 @@ class ImportedTape:
     """Writes one source's parts, as `take` is given them. Close it, or drop it."""
 
     def __init__(self, source: Source, redact: Sequence[re.Pattern[str]]) -> None:
-        self.events = 0
         self.unsealed = False
         self.is_empty = True
         """Nothing has come so far, or nothing that could be read."""
@@ -121,7 +120,6 @@ class ImportedTape:
         return self._writer
 
     def _event(self, event: Event) -> None:
-        self.events += 1
         payload, flags = event.payload, event.flags
         clean: str | bytes
         if self._content_types is not None:

@@ -27,6 +27,7 @@ from rtproxy.convert.imported_tape import ImportedTape
 from rtproxy.convert.source import LeftOut, Source
 from rtproxy.errors import ConvertError
 from rtproxy.tape.library import Library
+from rtproxy.tape.record import Event
 
 SUFFIX = ".rtape"
 MAX_SPOOLED = 1 << 33
@@ -35,6 +36,7 @@ MAX_NOTES = 20
 """Things left out that are told one by one."""
 
 _PIECE = 1 << 18
+_TICK = 1000
 _READERS = {
     "har": har_source.sources,
     "mitmproxy": flow_source.sources,
@@ -81,19 +83,31 @@ class Place:
         return Library(self.out).new_path(started, id_)
 
 
-def import_file(path: Path, place: Place, redact: Sequence[re.Pattern[str]] = ()) -> Imported:
+def import_file(
+    path: Path,
+    place: Place,
+    redact: Sequence[re.Pattern[str]] = (),
+    watch: Callable[[Imported], None] = lambda _: None,
+) -> Imported:
     """Make tapes of all recordings in a file, or of a folder of audio; `-` is standard input.
+
+    `watch` is called now and then with what has been done so far.
 
     Raises ConvertError where there is none, TapeWriteError where a tape cannot be written. What
     has been written by then stays.
     """
     found = Imported()
     if path.is_dir():
-        write(audio_folder.source(path), place, found, redact)
+        _write(audio_folder.source(path), place, found, redact, lambda: watch(found))
         return found
-    with _opened(path) as data:
+    with _opened(path) as file:
+
+        def tick() -> None:
+            file.forget()
+            watch(found)
+
         try:
-            format_, data = detect(data)
+            format_, data = detect(file.view)
         except ValueError as error:
             raise ConvertError(f"{path} {error}.") from None
         try:
@@ -101,7 +115,7 @@ def import_file(path: Path, place: Place, redact: Sequence[re.Pattern[str]] = ()
                 if isinstance(source, LeftOut):
                     found.leave_out(source)
                 else:
-                    write(source, place, found, redact)
+                    _write(source, place, found, redact, tick)
         except ValueError as error:
             if not found.tapes:
                 raise ConvertError(f"{path} cannot be imported: {error}.") from None
@@ -112,8 +126,12 @@ def import_file(path: Path, place: Place, redact: Sequence[re.Pattern[str]] = ()
     return found
 
 
-def write(
-    source: Source, place: Place, found: Imported, redact: Sequence[re.Pattern[str]] = ()
+def _write(
+    source: Source,
+    place: Place,
+    found: Imported,
+    redact: Sequence[re.Pattern[str]],
+    tick: Callable[[], None],
 ) -> None:
     """Make the tape of one recording."""
     tape = ImportedTape(source, redact)
@@ -123,9 +141,12 @@ def write(
         return
     tape.open(path)
     try:
-        for part in source.parts:
+        for number, part in enumerate(source.parts, start=1):
             if (left := tape.take(part)) is not None:
                 found.leave_out(left)
+            found.events += isinstance(part, Event)
+            if number % _TICK == 0:
+                tick()
         tape.close()
     except BaseException:
         tape.drop()
@@ -135,14 +156,33 @@ def write(
         place.taken = False
         return
     found.tapes.append(path)
-    found.events += tape.events
     if tape.unsealed:
         found.unsealed.append(path)
 
 
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    """A file's bytes. What has been read need not stay in memory: it is in the file."""
+
+    view: memoryview
+    map: mmap.mmap | None = None
+
+    def forget(self) -> None:
+        if self.map is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self.map.madvise(mmap.MADV_DONTNEED)
+
+    def close(self) -> None:
+        # A part that somebody still holds keeps the mapping; it goes with the last of them.
+        with contextlib.suppress(BufferError):
+            self.view.release()
+            if self.map is not None:
+                self.map.close()
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[memoryview]:
-    """A file's bytes, mapped; what comes through a pipe or is compressed is spooled first.
+def _opened(path: Path) -> Iterator[_Mapped]:
+    """A file, mapped; what comes through a pipe or is compressed is spooled first.
 
     Raises ConvertError where it cannot be read.
     """
@@ -151,14 +191,14 @@ def _opened(path: Path) -> Iterator[memoryview]:
             file = stack.enter_context(_open(path))
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 file = _spooled(stack, path, file.read)
-            view = _mapped(stack, file)
-            if is_compressed(view):
-                view = _mapped(stack, _spooled(stack, path, _decompressed(file)))
+            mapped = _mapped(stack, file)
+            if is_compressed(mapped.view):
+                mapped = _mapped(stack, _spooled(stack, path, _decompressed(file)))
         except OSError as error:
             raise ConvertError(f"{path} cannot be read: {error.strerror}.") from None
         except zlib.error:
             raise ConvertError(f"{path} looks compressed, but it cannot be decompressed.") from None
-        yield view
+        yield mapped
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -172,22 +212,13 @@ def _open(path: Path) -> IO[bytes]:
         raise ConvertError(f"{str(path)!r} cannot be read: {error}.") from None
 
 
-def _mapped(stack: contextlib.ExitStack, file: IO[bytes]) -> memoryview:
+def _mapped(stack: contextlib.ExitStack, file: IO[bytes]) -> _Mapped:
     if os.fstat(file.fileno()).st_size == 0:
-        return memoryview(b"")
-    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    with contextlib.suppress(OSError):
-        mapped.madvise(mmap.MADV_SEQUENTIAL)
-    view = memoryview(mapped)
-
-    def close() -> None:
-        # A part that somebody still holds keeps the mapping; it goes with the last of them.
-        with contextlib.suppress(BufferError):
-            view.release()
-            mapped.close()
-
-    stack.callback(close)
-    return view
+        return _Mapped(memoryview(b""))
+    made = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    mapped = _Mapped(memoryview(made), made)
+    stack.callback(mapped.close)
+    return mapped
 
 
 def _spooled(stack: contextlib.ExitStack, path: Path, read: Callable[[int], bytes]) -> IO[bytes]:

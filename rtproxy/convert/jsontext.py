@@ -31,11 +31,17 @@ MAX_DEPTH = 1 << 10
 _BLANK = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)', re.DOTALL)
 _SCALAR = re.compile(rb"[-+.0-9A-Za-z]++")
+_SIMPLE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[-+.0-9A-Za-z]++', re.DOTALL)
+"""Strings and scalars, which are most values there are."""
+_KEY = re.compile(
+    rb'[ \t\r\n]*+(?:,[ \t\r\n]*+)?"((?:[^"\\]++|\\.)*+)"[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL
+)
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|([{\[])|[}\]]', re.DOTALL)
 
 CUT_OFF = "it ends in the middle"
-_OPENING = {ord("{"): ord("}"), ord("["): ord("]")}
-_COLON, _COMMA, _QUOTE = b':,"'
+_OPENING = frozenset(b"{[")
+_COMMA, _QUOTE = b',"'
+_BLANKS = b" \t\r\n"
 
 
 class Cursor:
@@ -56,6 +62,9 @@ class Cursor:
 
     def skip(self) -> None:
         """Step over the value."""
+        if found := _SIMPLE.match(self.data, self.at):
+            self.at = found.end()
+            return
         first = self.peek()
         if first in _OPENING:
             self._skip_nested()
@@ -70,7 +79,8 @@ class Cursor:
 
     def take(self) -> memoryview | bytes:
         """The value's bytes; steps over it."""
-        self.peek()
+        if self.at >= len(self.data) or self.data[self.at] in _BLANKS:
+            self.peek()
         start = self.at
         self.skip()
         return self.data[start : self.at]
@@ -87,14 +97,21 @@ class Cursor:
         if self.peek() != ord("{"):
             return self.skip()
         self.at += 1
-        while self._next(ord("}")):
-            if self.peek() != _QUOTE:
+        while True:
+            found = _KEY.match(self.data, self.at)
+            if found is None:
+                if not self._next(ord("}")):
+                    return
+                self.skip()  # a key that is cut off, or else
                 raise self.wrong()
-            raw = self.take()
-            if self.peek() != _COLON:
-                raise self.wrong()
-            self.at += 1
-            yield from self._stop(str(parse(raw)) if len(raw) <= MAX_KEY else "")
+            self.at = start = found.end()
+            raw = found[1]
+            if b"\\" in raw or not raw.isascii() or len(raw) > MAX_KEY:
+                yield str(parse(b'"%s"' % raw)) if len(raw) <= MAX_KEY else ""
+            else:
+                yield raw.decode("ascii")
+            if self.at == start:
+                self.skip()
 
     def elements(self) -> Iterator[int]:
         """The number of each element of an array, with the cursor before it; else as `members`."""
@@ -103,7 +120,10 @@ class Cursor:
         self.at += 1
         number = 0
         while self._next(ord("]")):
-            yield from self._stop(number)
+            start = self.at
+            yield number
+            if self.at == start:
+                self.skip()
             number += 1
 
     def wrong(self) -> ValueError:
@@ -111,14 +131,6 @@ class Cursor:
         if self.at >= len(self.data):
             return ValueError(CUT_OFF)
         return ValueError(f"it is no JSON at byte {self.at:,}")
-
-    def _stop(self, what: Any) -> Iterator[Any]:
-        """Let the consumer look at the value; step over it where that was not done."""
-        self.peek()
-        start = self.at
-        yield what
-        if self.at == start:
-            self.skip()
 
     def _next(self, closing: int) -> bool:
         """Step to the next element; False behind the last one, with the bracket stepped over."""
