@@ -73,8 +73,12 @@ def visit(
     size: tuple[int, int] = WIDE,
     scheme: Literal["light", "dark"] = "light",
     ready: str = "html[data-ready]",
+    before: str | None = None,
 ) -> Iterator[Visit]:
-    """Open a page in a fresh context; `place` is what follows in the address, such as #t=2."""
+    """Open a page in a fresh context; `place` is what follows in the address, such as #t=2.
+
+    `before` is a script that runs before any of the page's own.
+    """
     url = (address.as_uri() if isinstance(address, Path) else address) + place
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
@@ -83,6 +87,8 @@ def visit(
         has_touch=size[0] < 900,
     )
     context.set_default_timeout(10_000)
+    if before is not None:
+        context.add_init_script(before)
     visited = Visit(context.new_page())
     page, complaints = visited.page, visited.complaints
 

@@ -11,10 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, expect
 
 from rtproxy.inspect.page.writer import INLINE, write_page
+from rtproxy.realtime.mixdown import render
+from rtproxy.realtime.session import Session
 from rtproxy.simulate.library import load
 from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import FROM_SERVER, Control, Event, Header, Record
@@ -61,7 +65,7 @@ def scenario(name: str) -> list[Record]:
 @pytest.fixture(scope="module")
 def call(folder: Path) -> Path:
     """A tool, a barge-in, two turns with sound on both sides, eight seconds."""
-    return page_of(folder, "call", SimulatedCall(replace(load("support-call"))).play().records)
+    return page_of(folder, "call", SimulatedCall(load("support-call")).play().records)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +106,25 @@ def pixels(page: Page, lane: str, colour: str) -> int:
         [lane, colour],
     )
     return count
+
+
+TAP = """
+    window.queued = [];
+    const start = AudioBufferSourceNode.prototype.start;
+    AudioBufferSourceNode.prototype.start = function (...when) {
+        queued.push(this.buffer.getChannelData(0).slice());
+        return start.apply(this, when);
+    };
+"""
+"""Keeps what is queued to be played: blocks of the caller's and the assistant's side in turn."""
+
+
+def off_by_little(sent: NDArray[np.float64], wanted: NDArray[np.float64]) -> bool:
+    """Whether two sounds are equal, shifted by a sample at most."""
+    return any(
+        np.count_nonzero(np.abs(np.roll(sent, shift) - wanted) > 1e-4) < sent.size // 200
+        for shift in (0, 1, -1)
+    )
 
 
 def quiet(visited: Visit) -> bool:
@@ -166,6 +189,51 @@ class TestLanes:
             redrawn(visited.page)
             assert pixels(visited.page, "assistant", "assistant") > 300
 
+    def test_two_fingers_zoom(self, browser: Browser, call: Path) -> None:
+        with visit(browser, call, size=NARROW) as visited:
+            page = visited.page
+            box = page.locator("#lanes").bounding_box()
+            assert box is not None
+            fingers = page.context.new_cdp_session(page)
+            whole = shown(visited)
+            for kind, apart in (("touchStart", 30), ("touchMove", 60), ("touchMove", 120)):
+                points = [{"x": 195 + side * apart, "y": box["y"] + 60} for side in (-1, 1)]
+                fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            start, end = shown(visited)
+            assert end - start == pytest.approx((whole[1] - whole[0]) / 4, rel=0.1)
+            assert visited.number("#lanes", "aria-valuenow") == 0
+
+    def test_the_strip_above_moves_the_window(self, browser: Browser, call: Path) -> None:
+        with visit(browser, call) as visited:
+            mouse, strip = visited.page.mouse, visited.page.locator("#overview").bounding_box()
+            assert strip is not None
+            y = strip["y"] + 15
+            for start, end in ((500, 700), (600, 900)):  # draw a window, then drag it
+                mouse.move(start, y)
+                mouse.down()
+                mouse.move(end, y, steps=4)
+                mouse.up()
+            begin, over = shown(visited)
+            per_pixel = 7_733 / (1280 - 92)
+            assert over - begin == pytest.approx(200 * per_pixel, rel=0.1)
+            assert begin == pytest.approx((800 - 92) * per_pixel, rel=0.1)
+
+    def test_a_mark_leads_to_its_finding(self, browser: Browser, desync: Path) -> None:
+        with visit(browser, desync) as visited:
+            page = visited.page
+            page.keyboard.press("2")
+            page.keyboard.press("f")
+            page.keyboard.press("2")
+            t = visited.number("#lanes", "aria-valuenow") * 1000
+            box = page.locator("#lanes").bounding_box()
+            assert box is not None
+            start, end = shown(visited)
+            x = 92 + (t - start) / (end - start) * (box["width"] - 92)
+            page.mouse.click(x, box["y"] + box["height"] - 14)
+            expect(page.locator("#findings")).to_be_visible()
+            expect(page.locator(".finding.picked")).to_contain_text("barge-in-desync")
+
     def test_hovering_says_what_is_there(self, browser: Browser, call: Path) -> None:
         with visit(browser, call) as visited:
             tools = 24 + 58 + 58 + 22 + 11
@@ -190,6 +258,25 @@ class TestPlayback:
             expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
             assert 0.2 <= visited.number("#lanes", "aria-valuenow") < 5
             assert quiet(visited)
+
+    def test_what_is_queued_is_what_is_on_the_tape(self, browser: Browser, call: Path) -> None:
+        """Sample for sample, on both sides, across the place where the assistant was cut off."""
+        with visit(browser, call, "#t=4.3", before=TAP) as visited:
+            visited.page.click("#play")
+            expect(visited.page.locator("#lanes")).to_have_attribute(
+                "aria-valuenow", re.compile(r"^4\.[4-9]|^[5-9]")
+            )
+            visited.page.click("#play")
+            blocks = visited.page.evaluate("queued.map((block) => Array.from(block))")
+        records = SimulatedCall(load("support-call")).play().records
+        stereo = np.concatenate(list(render(Session.fold(records), records, heard=True)))
+        first = round(4.3 * 24_000)
+        for side in (0, 1):
+            sent = np.concatenate([np.array(block) for block in blocks[side::2]])
+            wanted = stereo[first : first + sent.size, side] / 32768
+            assert sent.size >= 4_800
+            assert wanted.any()
+            assert off_by_little(sent, wanted)
 
     def test_faster_keeps_pace(self, browser: Browser, call: Path) -> None:
         with visit(browser, call, "#t=5.5") as visited:
@@ -542,7 +629,7 @@ class TestOtherTapes:
     def test_audio_beside_the_file_plays(
         self, browser: Browser, folder: Path, served: bool
     ) -> None:
-        tape = SimulatedCall(replace(load("support-call"))).play().records
+        tape = SimulatedCall(load("support-call")).play().records
         path = page_of(folder, f"beside <it> #1%20 {served}", tape, inline=1000)
         assert path.with_suffix(".audio").is_dir()
         with serving(folder) as address:
@@ -622,6 +709,23 @@ class TestOtherTapes:
                 expect(visited.page.locator("#notes")).to_contain_text("This tape has no times")
                 expect(visited.page.locator(".line.assistant").first).to_be_visible()
             assert visited.complaints == []
+
+    def test_damage_has_its_place(self, browser: Browser, folder: Path) -> None:
+        tape = write_tape(folder / "damaged.rtape", sample())
+        data = bytearray(tape.read_bytes())
+        data[data.index(b"speech_stopped")] ^= 1
+        tape.write_bytes(data)
+        with open_tape(tape) as opened:
+            path = write_page(opened, folder / "damaged.html").page
+        with visit(browser, path) as visited:
+            page = visited.page
+            expect(page.locator("#notes")).to_contain_text("The tape is damaged in 1 place.")
+            page.keyboard.press("4")
+            page.check("#filter-errors")
+            row = page.locator(".event.wrong", has_text="rtproxy.damage")
+            row.click()
+            expect(page.locator("#detail")).to_contain_text("missing")
+            assert quiet(visited)
 
     def test_a_big_tape_opens(self, browser: Browser, folder: Path) -> None:
         path = page_of(folder, "big", big_tape())
