@@ -8,6 +8,7 @@ a, b ─▶ Reading ─▶ NormalSession ─┬─ align turns ─▶ TurnPair
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal
 
+from rtproxy.diff.align import Pair
 from rtproxy.diff.budget import parse_budget
 from rtproxy.diff.difference import LEVELS, Diff, Level, Metric, TurnPair, Verdict
 from rtproxy.diff.exchange import Exchange
@@ -103,7 +104,8 @@ class _Work:
     def diff(self) -> Diff:
         a, b, only = self._a, self._b, self._asked.turn
         found = align_turns(a.turns, b.turns)
-        order = [(x, y) for x, y in in_order(found) if only is None or x == only - 1]
+        whole = in_order(found)
+        order = [(x, y) for x, y in whole if only is None or x == only - 1]
         both = [(a.turns[x], b.turns[y]) for x, y in order if x is not None and y is not None]
         metrics, verdicts = self._measure(both)
         failed = {verdict.key for verdict in verdicts if not verdict.ok}
@@ -115,6 +117,8 @@ class _Work:
         )
         if only is None:
             self._session(exchange, both)
+        else:
+            self._skip_settings(whole, only - 1)
         pairs = [self._pair(exchange, x, y, (x, y) in found.moved, failed) for x, y in order]
         if only is None:
             self._settings(a.settings, b.settings, (a.settings_seq, b.settings_seq))
@@ -149,8 +153,8 @@ class _Work:
         if a.limits and b.limits:
             ledger.values(a.limits, b.limits, ("rate_limits",), (None, None))
 
-    def _settings(self, a: Fields, b: Fields, seqs: Seqs) -> None:
-        """Settings that differ, but for those that have been told to."""
+    def _settings(self, a: Fields, b: Fields, seqs: Seqs, *, told: bool = False) -> None:
+        """Settings that differ, but for those that have been told of; `told`: so have these."""
         if a == b:
             return
         for path, kind, one, two in places(a, b):
@@ -158,7 +162,16 @@ class _Work:
             if said in self._told or not (self._one_sided or _in_both(a, b, path)):
                 continue
             self._told.add(said)
-            self._ledger.put("text", ("session", *path), one, two, seqs, kind=kind)
+            if not told:
+                self._ledger.put("text", ("session", *path), one, two, seqs, kind=kind)
+
+    def _skip_settings(self, pairs: list[Pair], until: int) -> None:
+        """Settings that differ from the start, or since a turn before, are not those of a turn."""
+        found = [(x, y) for x, y in pairs if x is not None and y is not None]
+        for index, (x, y) in enumerate(found):
+            a, b = self._a.turns[x], self._b.turns[y]
+            if index == 0 or x < until:
+                self._settings(a.settings, b.settings, (None, None), told=True)
 
     def _pair(
         self, exchange: Exchange, x: int | None, y: int | None, moved: bool, failed: Collection[str]

@@ -121,7 +121,7 @@ def level_of(path: Sequence[str | int], a: Any, b: Any, level: Level) -> Level:
     last = path[-1] if path else None
     if last in ("arguments", "output"):
         return "tools"
-    if last == "audio" and isinstance(a or b, str):
+    if last == "audio" and (isinstance(a, str) or isinstance(b, str)):
         return "audio"
     if path[:2] in (("error", "code"), ("error", "type"), ("error", "event")):
         return "structure"
