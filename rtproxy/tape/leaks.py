@@ -1,12 +1,12 @@
 """Looks for credentials on a tape: known values, keys by their shape, also inside base64."""
 
 import re
-from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from rtproxy.tape.encoded import from_base64, in_base64
 from rtproxy.tape.record import Control, Event, Header, Record
 from rtproxy.tape.redaction import Redactor
 
@@ -67,7 +67,7 @@ class Search:
             if any(form in text for form in forms):
                 yield Leak(seq, f"the value of {name}")
         for found in ENCODED.finditer(text):
-            decoded = _decoded(found[0])
+            decoded = from_base64(found[0]).decode("latin-1")
             for name, forms in self._known.items():
                 if forms[0] in decoded:
                     yield Leak(seq, f"the value of {name}, in base64")
@@ -94,22 +94,7 @@ def known_values(environment: Mapping[str, str]) -> dict[str, str]:
 def _forms(value: str) -> Sequence[str]:
     """A value as it may stand in a text: as it is, in a URL, in JSON, in base64."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("/", "\\/")
-    raw = value.encode("utf-8", "surrogateescape")
-    # Inside longer base64 a value begins at any of three places; the ends depend on what is beside.
-    inner = (b64encode(bytes(n) + raw).decode()[_SKIP[n] : -4] for n in range(3))
-    return (value, quote(value, safe=""), escaped, *inner)
-
-
-_SKIP = (0, 2, 3)
-
-
-def _decoded(text: str) -> str:
-    standard = text.rstrip("=").replace("-", "+").replace("_", "/")
-    padded = standard + "=" * (-len(standard) % 4)
-    try:
-        return b64decode(padded).decode("latin-1")
-    except ValueError:
-        return ""
+    return (value, quote(value, safe=""), escaped, *in_base64(value))
 
 
 def _is_text(decoded: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2s
 from typing import Any
 
+from rtproxy.tape.encoded import in_base64
 from rtproxy.tape.readings import JSON, Reading, Span, is_plain, readings
 from rtproxy.tape.secrets import (
     NOT_IN_SHAPELESS,
@@ -59,6 +60,7 @@ class Redactor:
         self._key = key
         self._patterns = tuple(patterns)
         self._learned: dict[str, str] = {}  # as it stands in a text → the secret
+        self._secrets = 0
         self._pieces: tuple[str, ...] = ()
         self._shapeless_pieces: tuple[str, ...] = ()
         self._quotes = False
@@ -68,13 +70,16 @@ class Redactor:
         if (
             len(secret) < MIN_LENGTH
             or secret in self._learned
-            or len(self._learned) >= MAX_LEARNED
+            or self._secrets >= MAX_LEARNED
             or secret.lower() in STAND_INS
             or secret in "REDACTED:"
             or _PLACEHOLDER.fullmatch(secret)
         ):
             return
+        self._secrets += 1
         self._learned[secret] = secret
+        for form in in_base64(secret):
+            self._learned.setdefault(form, secret)
         if " " in secret:
             self._learned[secret.replace(" ", "+")] = secret  # as forms write it
         # Longest first: where one secret contains another, the whole is what stands there. The end

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote, unquote_plus
 
+from rtproxy.tape.encoded import from_base64
 from rtproxy.tape.readings import JSON, Reading, Span
 
 # --- headers -------------------------------------------------------------------------------------
@@ -74,6 +75,7 @@ _PROVIDED = re.compile(r"(?:key|token) provided:?[ ]{1,4}([^\s\\\"'<>]{1,512})",
 _KEY = re.compile(r"(?<![A-Za-z0-9])(?:sk[-_]|ek_|xai-|gsk_|ghp_)[A-Za-z0-9_-]{12,}+")
 _BEARER = re.compile(r"(?<![A-Za-z0-9])bearer[ ]{1,4}([A-Za-z0-9._~+/=-]{16,}+)", re.IGNORECASE)
 _JWT = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]*+")
+_ENCODED_JSON = re.compile(r"(?<![A-Za-z0-9+/_-])eyJ[A-Za-z0-9+/_-]{20,}+={0,2}")
 _USERINFO = re.compile(r"://([^\s\\/?#@:\"'<>]{0,256}):([^\s\\/?#@\"'<>]{0,512})@")
 _LONG_RUN = re.compile(r"[A-Za-z0-9]{16}")
 
@@ -298,6 +300,14 @@ def _jwts(text: str) -> Iterator[Span]:
     return (Span(match.start(), match.end(), match[0]) for match in _JWT.finditer(text))
 
 
+def _encoded_json(text: str) -> Iterator[Span]:
+    """JSON in base64 that holds a secret; all of it goes."""
+    for match in _ENCODED_JSON.finditer(text):
+        inner = from_base64(match[0]).decode("utf-8", "replace")
+        if any(in_json(inner)) or any(_keys(inner)) or any(_bearers(inner)):
+            yield Span(match.start(), match.end(), match[0])
+
+
 def _userinfo(text: str) -> Iterator[Span]:
     for match in _USERINFO.finditer(text):
         if "REDACTED:" in match[0]:
@@ -327,6 +337,7 @@ SHAPES: tuple[tuple[tuple[str, ...], Callable[[str], Iterator[Span]]], ...] = (
     (("sk-", "sk_", "ek_", "xai-", "ghp_"), _keys),
     (("bearer ",), _bearers),
     (("eyj",), _jwts),
+    (("eyj",), _encoded_json),
     (("@",), _userinfo),
     ((" provided", "***"), _key_fragments),
 )
