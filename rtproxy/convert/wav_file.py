@@ -184,20 +184,15 @@ class _Encoded:
             raise self._failure() from None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is not None:
-                self._process.kill()
-                self._process.wait()
-                return
-            assert self._process.stdin is not None
-            try:
+        assert self._process.stdin is not None
+        if kind is not None:
+            self._process.kill()
+        with self._complaint:
+            # What ffmpeg, having ended, did not read is of no use.
+            with suppress(OSError):
                 self._process.stdin.close()
-            except OSError:
-                raise self._failure() from None
-            if self._process.wait():
+            if self._process.wait() and kind is None:
                 raise self._failure()
-        finally:
-            self._complaint.close()
 
     def _failure(self) -> ConvertError:
         self._process.wait()

@@ -11,13 +11,15 @@ def turn_spans(session: Session) -> list[tuple[int, float, float]]:
     one that the client committed, when the reply before it was over; all others where their first
     event is. It ends where the next one begins, the last one with the call.
     """
+    if not session.turns.all:
+        return []
     starts: list[float] = []
     over_ms = 0.0
     for turn in session.turns:
         start = _start(turn, over_ms)
         starts.append(max(min(start, turn.began_ms), starts[-1] if starts else 0.0))
         over_ms = _over(session, turn)
-    ends = [*starts[1:], max(session.now_ms, starts[-1] if starts else 0.0)]
+    ends = [*starts[1:], max(session.now_ms, starts[-1])]
     return [
         (turn.n, start, end) for turn, start, end in zip(session.turns, starts, ends, strict=True)
     ]

@@ -243,16 +243,15 @@ def _check(tape: Tape, wanted: Wanted, session: Session) -> bool:
         )
     if not any(_has(session, side) for side in SIDES if wanted.side in (None, side)):
         raise no_audio(tape, wanted)
-    parts = wanted.per in ("item", "response")
-    if not session.times_known and not parts:
-        raise ConvertError(
-            f"{tape.path} has no times, so its sides cannot be put on one clock; export them apart "
-            "with --per item, response or side."
-        )
     if wanted.heard and not session.plays:
         why = "it has no times" if not session.times_known else "its audio was cut"
         raise ConvertError(
             f"What was heard of {tape.path} is not known, as {why}; use --as delivered."
+        )
+    if not session.times_known and wanted.per not in ("item", "response"):
+        raise ConvertError(
+            f"{tape.path} has no times, so its sides cannot be put on one clock; export them apart "
+            "with --per item, response or side."
         )
     return session.plays if wanted.heard is None else wanted.heard
 

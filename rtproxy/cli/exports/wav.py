@@ -146,8 +146,9 @@ def _wanted(
 
 def _tell(wanted: Wanted, written: Written) -> None:
     """Say what was written."""
-    tenths = round(sum(made.ms for made in written.files) / 100)
-    length = f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
+    total_ms = sum(made.ms for made in written.files)
+    tenths = round(total_ms / 100)
+    length = f"{tenths // 600}:{tenths % 600 / 10:04.1f}" if tenths else f"{total_ms:.0f} ms"
     layouts = {made.layout for made in written.files}
     about = [length]
     if len(layouts) == 1:
