@@ -24,7 +24,7 @@ DEFAULT_FOLDER = Path("recordings")
   rtproxy import flows -o recordings              # what mitmdump -w flows has recorded
   rtproxy import session.jsonl -o session.rtape   # lines of {direction, at?, data}
   rtproxy import call/                            # a folder of WAV files and a transcript
-  mitmdump -nr flows -w - '~websocket' | rtproxy import -
+  ssh host cat flows | rtproxy import -           # standard input
 """,
 )
 @click.argument(

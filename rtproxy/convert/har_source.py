@@ -118,7 +118,8 @@ class _Entry:
         )
         if self.messages_at is None:
             if websocket or response.get("status") == 101:
-                return LeftOut(f"the messages of {url[:SHOWN]}, which are not in the file")
+                where = f"{parts.hostname or ''}{parts.path}"[:SHOWN]  # a query may hold a key
+                return LeftOut(f"the messages of {where}, which are not in the file")
             if not REALTIME_PATH.search(parts.path):
                 return None
         scheme = "https" if parts.scheme in ("wss", "https") else "http"

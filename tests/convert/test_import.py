@@ -308,7 +308,7 @@ def test_requests_that_are_not_ours(tmp_path: Path) -> None:
     tapes, notes, lost = imported(tmp_path, har(entries=[page, entry(), page, silent]))
     assert len(tapes) == 1
     assert notes == [
-        "the messages of https://example.org/, which are not in the file",
+        "the messages of example.org/, which are not in the file",
         "2 requests that are not for a Realtime endpoint",
     ]
     assert lost == 1
@@ -476,6 +476,81 @@ print(found.events, anonymous() - before)
     events, grown_kb = map(int, done.stdout.split())
     assert events == 2000
     assert grown_kb < 30_000
+
+
+# --- secrets -------------------------------------------------------------------------------------
+
+SECRETS = [
+    "sk-proj-0123456789abcdefghij", "ek_0123456789abcdefghij", "cookie0123456789abcdef",
+    "hunter2hunter2hunter2", "a-ticket-of-mine-123", "mcp-token-without-a-shape",
+]  # fmt: skip
+HEADERS = [
+    ["Authorization", f"Bearer {SECRETS[0]}"],
+    ["Cookie", f"session={SECRETS[2]}"],
+    ["Sec-WebSocket-Protocol", f"realtime, openai-insecure-api-key.{SECRETS[0]}"],
+]
+TARGET = f"/v1/realtime?model=m&ticket={SECRETS[4]}"
+TEXTS = [
+    json.dumps({"type": "session.created", "session": {"client_secret": {"value": SECRETS[1]}}}),
+    json.dumps({"type": "session.update", "session": {"tools": [
+        {"type": "mcp", "authorization": SECRETS[5], "headers": {"X": SECRETS[5]}}]}}),
+    f"what was the cookie? {SECRETS[2]}, and the ticket {SECRETS[4]}",
+]  # fmt: skip
+
+
+def secret_har() -> bytes:
+    headers = [{"name": name, "value": value} for name, value in HEADERS]
+    url = f"wss://joe:{SECRETS[3]}@a.example{TARGET}"
+    said = [{"type": "send", "time": 1795264462, "opcode": 1, "data": text} for text in TEXTS]
+    said.append({"type": "send", "time": 1795264462, "opcode": 7, "data": SECRETS[0]})
+    post = entry(_resourceType="fetch", response={"status": 200, "content": {
+        "text": json.dumps({"value": SECRETS[1], "expires_at": 5})}}, request={
+        "url": "https://a.example/v1/realtime/sessions", "headers": headers})  # fmt: skip
+    del post["_webSocketMessages"]
+    request = {"url": url, "headers": headers}
+    return har(entries=[entry(request=request, _webSocketMessages=said), post])
+
+
+def secret_flows() -> bytes:
+    flow = websocket_flow()
+    flow["request"] |= {
+        "path": TARGET.encode(),
+        "headers": [[name.encode(), value.encode()] for name, value in HEADERS],
+    }
+    flow["websocket"] = {
+        "messages": [[1, True, text.encode(), 1.0, False, False] for text in TEXTS],
+        "close_code": 3000, "close_reason": f"bad key {SECRETS[0]}", "closed_by_client": False,
+    }  # fmt: skip
+    return dump(flow)
+
+
+def secret_lines() -> bytes:
+    fields = {
+        "id": "x", "upstream": f"https://joe:{SECRETS[3]}@a.example",
+        "request": {"method": "GET", "target": TARGET, "headers": HEADERS},
+    }  # fmt: skip
+    return lines(
+        {"kind": "header", "tape": "1.0", "header": fields},
+        *({"direction": "client", "data": text} for text in TEXTS),
+        {"kind": "control", "direction": "server", "name": "close",
+         "data": {"code": 3000, "reason": f"bad key {SECRETS[0]}"}},
+        {"kind": "seal", "at": 1, "data": {"note": f"Bearer {SECRETS[0]}"}},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [secret_har, secret_flows, secret_lines])
+def test_no_credential_reaches_the_disk(make: Any, tmp_path: Path) -> None:
+    data = make()
+    tapes, notes, _ = imported(tmp_path, data)
+    assert len(messages(tapes[0])) == len(TEXTS)
+    for tape in tapes:
+        found = tape.read_bytes()
+        assert b"REDACTED:" in found
+        for secret in SECRETS:
+            for form in (secret, secret[: len(secret) // 2], secret[len(secret) // 2 :]):
+                assert form.encode() not in found, form
+    for secret in SECRETS:
+        assert secret not in " ".join(notes)
 
 
 # --- where tapes go ------------------------------------------------------------------------------
