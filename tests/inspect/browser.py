@@ -21,7 +21,16 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 FLAGS = (
     "--no-sandbox",
@@ -32,6 +41,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-quic",
 )
+Scheme = Literal["light", "dark"]
 WIDE = (1280, 800)
 NARROW = (390, 844)
 
@@ -61,6 +71,7 @@ def chromium() -> Iterator[Browser]:
         try:
             yield browser
         finally:
+            _DESKS.pop(browser, None)
             browser.close()
 
 
@@ -71,15 +82,73 @@ def visit(
     place: str = "",
     *,
     size: tuple[int, int] = WIDE,
-    scheme: Literal["light", "dark"] = "light",
+    scheme: Scheme = "light",
     ready: str = "html[data-ready]",
     before: str | None = None,
 ) -> Iterator[Visit]:
-    """Open a page in a fresh context; `place` is what follows in the address, such as #t=2.
+    """Open a page as if for the first time; `place` is what follows in the address, such as #t=2.
 
     `before` is a script that runs before any of the page's own.
     """
     url = (address.as_uri() if isinstance(address, Path) else address) + place
+    desk = _desk(browser, size, scheme, before)
+    visited = desk.visit = Visit(desk.page)
+    sound = False
+    try:
+        desk.page.goto(url)
+        expect(desk.page.locator(ready)).to_be_attached()
+        own = url.split("#")[0]
+        visited.requests[:] = [asked for asked in visited.requests if asked.split("#")[0] != own]
+        yield visited
+        sound = before is None
+    finally:
+        if sound:
+            desk.page.evaluate("localStorage.clear()")
+            desk.page.goto("about:blank")
+        else:
+            _DESKS[browser].remove(desk)
+            desk.page.context.close()
+
+
+@dataclass(eq=False)
+class _Desk:
+    """A window that pages are opened in one after the other: a new one takes as long as a visit."""
+
+    page: Page
+    looks: tuple[tuple[int, int], Scheme, str | None]
+    visit: Visit
+
+    def listen(self) -> None:
+        """Note what the page that is open says and asks for."""
+
+        def dismiss(dialog: Dialog) -> None:
+            self.visit.complaints.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        def note(request: Request) -> None:
+            self.visit.requests.append(request.url)
+
+        def hear(message: ConsoleMessage) -> None:
+            self.visit.complaints.append(f"{message.type}: {message.text}")
+
+        def fail(error: Error) -> None:
+            self.visit.complaints.append(f"error: {error}")
+
+        self.page.on("console", hear)
+        self.page.on("pageerror", fail)
+        self.page.on("dialog", dismiss)
+        self.page.on("request", note)
+
+
+_DESKS: dict[Browser, list[_Desk]] = {}
+
+
+def _desk(browser: Browser, size: tuple[int, int], scheme: Scheme, before: str | None) -> _Desk:
+    looks = (size, scheme, before)
+    desks = _DESKS.setdefault(browser, [])
+    for desk in desks:
+        if desk.looks == looks:
+            return desk
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme=scheme,
@@ -89,25 +158,8 @@ def visit(
     context.set_default_timeout(10_000)
     if before is not None:
         context.add_init_script(before)
-    visited = Visit(context.new_page())
-    page, complaints = visited.page, visited.complaints
-
-    def dismiss(dialog: Dialog) -> None:
-        complaints.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def note(request: Request) -> None:
-        visited.requests.append(request.url)
-
-    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    page.on("dialog", dismiss)
-    page.on("request", note)
-    try:
-        page.goto(url)
-        expect(page.locator(ready)).to_be_attached()
-        own = url.split("#")[0]
-        visited.requests[:] = [asked for asked in visited.requests if asked.split("#")[0] != own]
-        yield visited
-    finally:
-        context.close()
+    page = context.new_page()
+    desk = _Desk(page, looks, Visit(page))
+    desk.listen()
+    desks.append(desk)
+    return desk

@@ -740,8 +740,7 @@ class TestOtherTapes:
 
 
 KINDS = (
-    "slow tool", "false barge-in", "active response", "rate limit", "choppy arrival",
-    "expired session", "G.711", "text only", "beta", "push to talk", "a stalled response",
+    "choppy arrival", "rate limit", "G.711", "text only", "beta", "a stalled response",
 )  # fmt: skip
 
 
