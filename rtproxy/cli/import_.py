@@ -92,5 +92,7 @@ def _progress(path: Path) -> "Iterator[Callable[[Imported], None]]":
 def _about(path: Path, found: "Imported") -> list[str]:
     """What there is to say about an import."""
     said = [f"{path}: left out {note}." for note in found.notes]
+    if found.untold:
+        said.append(f"{path}: left out {found.untold:,} more.")
     said += [f"{tape} is not sealed: {path} does not say how it ends." for tape in found.unsealed]
     return said

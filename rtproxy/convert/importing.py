@@ -33,7 +33,7 @@ SUFFIX = ".rtape"
 MAX_SPOOLED = 1 << 33
 """What comes through a pipe, or out of a compressed file, may have this many bytes."""
 MAX_NOTES = 20
-"""Things left out that are told one by one."""
+"""So many things left out are told one by one."""
 
 _PIECE = 1 << 18
 _TICK = 1000
@@ -53,12 +53,18 @@ class Imported:
     """Tapes of recordings that broke off, as the file says."""
     events: int = 0
     lost: int = 0
+    """Things left out that would have been on a tape."""
     notes: list[str] = field(default_factory=list)
+    """What was left out, in words; of the first MAX_NOTES things."""
+    untold: int = 0
+    """Further things that were left out."""
 
     def leave_out(self, left: LeftOut) -> None:
         self.lost += left.lost
         if len(self.notes) < MAX_NOTES:
             self.notes.append(left.what)
+        else:
+            self.untold += 1
 
 
 @dataclass(slots=True)
@@ -96,6 +102,12 @@ def import_file(
     Raises ConvertError where there is none, TapeWriteError where a tape cannot be written. What
     has been written by then stays.
     """
+    if place.out.name.endswith(f"{SUFFIX}.zst"):
+        name = place.out.name.removesuffix(".zst")
+        raise ConvertError(
+            f"A tape is not packed while it is written; give {name}, then pack it with rtproxy "
+            "tape pack."
+        )
     found = Imported()
     if path.is_dir():
         _write(audio_folder.source(path), place, found, redact, lambda: watch(found))

@@ -622,6 +622,12 @@ def test_the_command_names_what_it_leaves_out(tmp_path: Path) -> None:
     done = run("log", "-o", "mine.rtape", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == b"rtproxy: log: left out line 3: it is no JSON at byte 0.\n"
+    (tmp_path / "log").write_bytes(LOG.encode() + b"?\n" * 5000)
+    done = run("log", "-o", "worse.rtape", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 21
+    assert done.stderr.endswith(b"rtproxy: log: left out 4,980 more.\n")
+    assert len(read(tmp_path / "worse.rtape")) == 6  # of which one is a gap
     (tmp_path / "cut").write_text("".join(text_of(tmp_path / "mine.rtape").splitlines(True)[:-1]))
     done = run("cut", "-o", "cut.rtape", cwd=tmp_path)
     assert done.returncode == 0
@@ -684,6 +690,7 @@ def test_mistakes_on_the_command_line(tmp_path: Path) -> None:
         (["file"], "file is not a HAR"),
         (["log", "-o", "text.rtape"], "exists already"),
         (["log", "-o", "file/x"], "Cannot create the tape"),
+        (["log", "-o", "x.rtape.zst"], "give x.rtape, then pack it"),
         (["log", "--redact", "("], "is no regular expression"),
         ([], "Missing argument"),
     ]:

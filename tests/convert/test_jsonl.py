@@ -22,6 +22,7 @@ from rtproxy.tape.record import Control, Event, Header
 from rtproxy.tape.redaction import Redactor
 from rtproxy.tape.repair import repair, verify
 from rtproxy.tape.scanner import Scanned
+from rtproxy.tape.writer import TapeWriter
 from tests.convert.tapes import (
     SCENARIOS,
     TURNED_AWAY,
@@ -250,6 +251,20 @@ def test_the_command_on_a_damaged_tape(tmp_path: Path) -> None:
     done = run(tmp_path / "none.rtape")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.count(b"\n") == 1
+
+
+def test_the_command_on_a_tape_that_is_being_recorded(tmp_path: Path) -> None:
+    writer = TapeWriter.create(tmp_path / "live.rtape", {"id": "live"})
+    writer.event(1, 0, "{}")
+    writer.flush()
+    done = run(writer.path)
+    assert done.returncode == 0
+    assert b"is still being recorded" in done.stderr
+    assert done.stdout.count(b"\n") == 2
+    writer.close()
+    done = run(writer.path)
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 2)
+    assert b"is not sealed" in done.stderr
 
 
 def test_every_kind_has_its_place_in_the_schema() -> None:

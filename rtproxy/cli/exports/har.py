@@ -32,7 +32,7 @@ def har(ctx: click.Context, tapes: tuple[Path, ...], out: Path | None, force: bo
     the exit code is then 1.
     """
     from rtproxy import __version__
-    from rtproxy.cli.tapes.output import place_of, say
+    from rtproxy.cli.exports.condition import tell
     from rtproxy.convert.har import document
     from rtproxy.convert.output import output
     from rtproxy.tape.reader import open_tape
@@ -40,12 +40,10 @@ def har(ctx: click.Context, tapes: tuple[Path, ...], out: Path | None, force: bo
     with ExitStack() as stack:
         # All are opened first: a name that is wrong is said before anything is written.
         opened = [stack.enter_context(open_tape(path)) for path in tapes]
-        file = stack.enter_context(output(out, force=force))
-        for piece in document(__version__, map(_entry, opened)):
-            file.write(piece.encode())
-        damaged = [(tape.path, damage) for tape in opened for damage in tape.damage]
-    for path, damage in damaged:
-        say(f"{path}: {place_of(damage)}")
+        with output(out, force=force) as file:
+            for piece in document(__version__, map(_entry, opened)):
+                file.write(piece.encode())
+        damaged = sum(tell(tape) for tape in opened)
     if damaged:
         ctx.exit(1)
 

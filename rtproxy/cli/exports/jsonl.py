@@ -22,18 +22,15 @@ def jsonl(ctx: click.Context, tape: Path, out: Path | None, force: bool) -> None
     The events are there character for character, and "rtproxy import" makes the tape again. What
     is damaged is named on stderr, and the exit code is then 1.
     """
-    from rtproxy.cli.tapes.output import place_of, say
+    from rtproxy.cli.exports.condition import tell
     from rtproxy.convert.jsonl import lines
     from rtproxy.convert.output import output
     from rtproxy.tape.reader import open_tape
 
-    with open_tape(tape) as opened, output(out, force=force) as file:
-        for line in lines(opened.header, opened.scan(), opened.seal):
-            file.write(line.encode())
-        if opened.state != "sealed" and not opened.damage:
-            say(f"{tape} is not sealed, its recording was cut off; what is on it is sound.")
-        for damage in opened.damage:
-            say(f"{tape}: {place_of(damage)}")
-        damaged = bool(opened.damage)
+    with open_tape(tape) as opened:
+        with output(out, force=force) as file:
+            for line in lines(opened.header, opened.scan(), opened.seal):
+                file.write(line.encode())
+        damaged = tell(opened)
     if damaged:
         ctx.exit(1)
