@@ -1,6 +1,7 @@
 """What the page holds, on values: the call, its sound, its events, and how they are embedded."""
 
 import json
+import random
 import re
 import zlib
 from base64 import b64decode, b64encode
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from rtproxy.errors import PageError
 from rtproxy.inspect.entry import entry_of
-from rtproxy.inspect.overview import records, survey
+from rtproxy.inspect.overview import Overview, records, survey
 from rtproxy.inspect.page import bodies as bodies_module
 from rtproxy.inspect.page import events as events_module
 from rtproxy.inspect.page.assembly import SCRIPTS, STYLES, policy
@@ -33,7 +34,8 @@ from rtproxy.realtime.mixdown import render
 from rtproxy.realtime.session import Session
 from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import FROM_SERVER, Event, Header, Record
-from rtproxy.view.embed import hash_of
+from rtproxy.tape.summary import Summary
+from rtproxy.view.embed import as_json, hash_of
 from tests.inspect.sample import sample, tape_of
 from tests.realtime.scenarios import CASES, Case
 from tests.realtime.simulated import SimulatedCall
@@ -206,6 +208,26 @@ class TestCall:
         assert "\x1b" not in told
         assert "\u202e" not in told
         assert r"\\x1b[31mred" in told
+
+    def test_any_part_of_a_call_in_any_order_makes_a_page(self) -> None:
+        whole = [one for one in played(CASES[2]) if not isinstance(one, Header)] + list(sample())
+        chance = random.Random(7)
+        for _ in range(12):
+            part = chance.sample(whole, chance.randrange(len(whole)))
+            for tape in (part, sorted(part, key=lambda one: getattr(one, "seq", 0))):
+                gathering, _ = gathered(tape)
+                told = call(OVERVIEW, gathering.session, gathering.moments)
+                as_json([told, gathering.event_map(), gathering.audio_map()])
+                assert len(gathering.events.columns()) == 28 * len(gathering.events)
+
+    def test_numbers_that_no_browser_can_count_are_bounded(self) -> None:
+        tape = [Event(2**63 + n, 2**62 + n, n % 2, '{"type": "x"}') for n in range(4)]
+        gathering, _ = gathered(tape)
+        told = [call(OVERVIEW, gathering.session, gathering.moments), gathering.event_map()]
+        assert b"9223372036854775" not in as_json(told)
+
+
+OVERVIEW = Overview("call.rtape", Header({}), "sealed", 0, Summary())
 
 
 def document(folder: Path, tape: Iterable[Record]) -> dict[str, Any]:

@@ -676,6 +676,7 @@ class TestOtherTapes:
             pytest.param([Header({})], id="empty"),
             pytest.param([Event(5, 0, 0, b"\x00"), Event(9, 0, 1, "no JSON")], id="no call"),
             pytest.param([Header({"connection": "http"})], id="http"),
+            pytest.param([Event(0, 0, 0, "{}"), Event(1, 2**62, 1, "{}")], id="a century"),
         ],
     )
     def test_what_is_no_call_opens(

@@ -89,7 +89,7 @@ class Drawing {
   ruler() {
     const { context: c, width, height } = this;
     const room = (width - lanes.gutter) / 84;
-    const step = STEPS.find((one) => span.ms / one <= room) || STEPS[STEPS.length - 1];
+    const step = STEPS.find((one) => span.ms / one <= room) || 10 ** Math.ceil(Math.log10(span.ms / room));
     const fine = step / (String(step).startsWith('2') ? 4 : 5);
     c.save();
     c.beginPath();
