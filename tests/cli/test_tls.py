@@ -215,8 +215,8 @@ async def test_other_hosts_are_not_reached_during_a_replay(
         assert code == 0, err
         port = options[1].rsplit(":", 1)[1]
         replaying = [*RTPROXY, "replay", str(tapes), "--forward"]
-        # Not NO_PROXY's loopback, but another name for it.
-        here = ["curl", "-sS", "-k", "--noproxy", "none", f"https://127.0.0.1:{port}/v1/models"]
+        curl = ["curl", "-sS", "-k", "--http1.1", "--noproxy", "none"]
+        here = [*curl, f"https://127.0.0.1:{port}/v1/models"]
         code, _, err = await run(*replaying, "--", *here, **surroundings)
         assert code == 56  # curl: CONNECT was answered with 403
         assert f"127.0.0.1:{port}: Hosts that are on no tape are not reached" in err
