@@ -28,6 +28,7 @@ TOP = {"cli", "pytest_plugin", "serve", "__main__", "__init__"}
 SHELLS = {
     "__init__",
     "__main__",
+    "diff.beside",
     "diff.entry",
     "convert.audio_folder",
     "convert.imported_tape",

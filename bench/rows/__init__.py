@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from bench.report import Report
+from bench.rows.diff import measure_diff
+from bench.rows.export import measure_export
 from bench.rows.inspect import measure_inspect
 from bench.rows.latency import measure_latency
 from bench.rows.memory import measure_memory
@@ -19,6 +21,8 @@ ROWS: dict[str, tuple[str, Callable[[Stand, Report], None]]] = {
     "voice": ("live voice sessions, the proxy on one core", measure_voice),
     "memory": ("of an open session, and growth over an hour-long one", measure_memory),
     "inspect": ("a one-hour tape", measure_inspect),
+    "diff": ("two tapes, one of which is a turn shorter", measure_diff),
+    "export": ("the audio of a one-hour tape to a stereo WAV file", measure_export),
     "replay": ("a three-minute session at --speed max", measure_replay),
     "pace": ("a call replayed at --speed 1, against its tape", measure_pace),
     "startup": ("rtproxy --help", measure_startup),

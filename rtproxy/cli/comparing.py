@@ -14,6 +14,7 @@ import click
 import orjson
 
 from rtproxy.diff.annotations import annotations, set_annotations
+from rtproxy.diff.beside import read_both
 from rtproxy.diff.compare import Comparison
 from rtproxy.diff.difference import Diff
 from rtproxy.diff.distribution import SetDiff, SetPair, gather
@@ -45,7 +46,12 @@ def compare_tapes(a: Path, b: Path, comparison: Comparison, wanted: Wanted) -> i
         refuse(wanted.html)  # said before all the work, not after it
     if a.is_dir() or b.is_dir():
         return _compare_sets(a, b, comparison, wanted)
-    first, second = _read(a, comparison), _read(b, comparison)
+    if wanted.html is None:
+        first, second = read_both(a, b, comparison.level)
+        _warn(first)
+        _warn(second)
+    else:
+        first, second = _read(a, comparison), _read(b, comparison)
     diff = comparison.of(first.session, second.session)
     if wanted.html is not None:
         from rtproxy.diff.page.document import page
@@ -121,14 +127,19 @@ def _sides(diff: Diff, first: Recording, second: Recording) -> "Sides":
 def _read(path: Path, comparison: Comparison) -> Recording:
     """Read a tape, and say on stderr what may not be noticed. Raises TapeError."""
     recording = read_tape(path, comparison.level)
-    name = str(path)
+    _warn(recording)
+    return recording
+
+
+def _warn(recording: Recording) -> None:
+    """Say on stderr what may not be noticed."""
+    name = str(recording.path)
     if recording.damaged:
         places = "one place" if recording.damaged == 1 else f"{recording.damaged} places"
         _say(f"{name} is damaged in {places}: what is missing there is not compared.")
     elif recording.state != "sealed":
         why = "is being recorded" if recording.state == "live" else "is not sealed"
         _say(f"{name} {why}: what is on it is compared.")
-    return recording
 
 
 # What is written.

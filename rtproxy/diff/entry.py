@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
+from rtproxy.diff.beside import read_both
 from rtproxy.diff.compare import Comparison, read_session
 from rtproxy.diff.difference import Diff, Level
 from rtproxy.diff.distribution import SetDiff, SetPair, gather
@@ -42,6 +43,8 @@ def compare(
     PathError for such a path.
     """
     comparison = Comparison(level, ignore, budgets, turn)
+    if isinstance(a, str | PathLike) and isinstance(b, str | PathLike):
+        return comparison.of(*(found.session for found in read_both(Path(a), Path(b), level)))
     return comparison.of(_session(a, level), _session(b, level))
 
 

@@ -17,13 +17,20 @@ from rtproxy.tape.record import Control, Event
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A tape that was read. `missing` says how many places on it are damaged."""
+    """A tape that was read. `damaged` says how many places on it are damaged; `kept` is None if
+    another process has read it."""
 
     path: Path
-    reading: Reading
+    kept: Reading | None
     session: NormalSession
     state: Literal["sealed", "live", "crashed"]
     damaged: int
+
+    @property
+    def reading(self) -> Reading:
+        """The session as it was read, for who draws it."""
+        assert self.kept is not None, "another process has read it"
+        return self.kept
 
 
 def read_tape(path: Path, level: Level) -> Recording:

@@ -3,8 +3,10 @@
 import asyncio
 import base64
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import inf
 from pathlib import Path
+from random import Random
 
 import orjson
 
@@ -13,7 +15,10 @@ from rtproxy.diff.difference import Diff
 from rtproxy.simulate.library import built_in
 from rtproxy.simulate.scenario import Scenario
 from rtproxy.tape.record import Event, Record
-from tests.replay.follow import follow, header, read, serving
+from tests.diff.planting import Call, Samples
+from tests.replay.follow import connected, follow, header, read, serving, write_tape
+from tests.replay.taped import Tape, captured, messages, read_capture
+from tests.replay.test_captures import another_run
 from tests.replay.test_server_fixpoint import hurried, record_call, recording
 
 NAMES = ("barge-in", "beta", "choppy", "default", "g711", "support-call", "text", "tool")
@@ -70,3 +75,54 @@ async def test_every_scenario_at_any_speed_and_in_any_pieces(tmp_path: Path) -> 
 
     scenarios = {name: hurried(built_in()[name]) for name in NAMES}
     await asyncio.gather(*(check(*pair) for pair in scenarios.items()))
+
+
+async def test_a_client_that_says_all_at_once(tmp_path: Path) -> None:
+    """It sends everything before it has heard anything, and then hears everything."""
+
+    async def check(name: str, scenario: Scenario) -> None:
+        first = await record_call(name, scenario, tmp_path / name)
+        records, folder = read(first), tmp_path / f"{name} again"
+        async with serving(first) as server, recording(server.url, folder) as proxy:
+            target = header(first).fields["request"]["target"]
+            async with connected(proxy.url + target) as client:
+                for text in another_run(records, Random(3)):
+                    await client.send(text)
+                await client.take(len(messages(records, True)))
+                await client.close(1000)
+                await client.rest()
+        (again,) = folder.glob("*.rtape")
+        assert but_for_time(compared(first, again)) == [], name
+
+    scenarios = {name: hurried(built_in()[name]) for name in NAMES}
+    await asyncio.gather(*(check(*pair) for pair in scenarios.items()))
+
+
+@captured
+async def test_a_captured_session(capture: Path, tmp_path: Path) -> None:
+    tape = Tape()
+    tape.records = read_capture(capture)
+    first = write_tape(tmp_path / "first.rtape", tape)
+    again = await replayed(first, tmp_path / "again", speed=inf, size=77)
+    assert but_for_time(compared(first, again)) == []
+
+
+async def test_a_replay_that_is_not_the_same_to_the_sample(tmp_path: Path) -> None:
+    """One sample of the assistant's is another; in a call of its own that would be nothing."""
+    first = await record_call("default", hurried(built_in()["default"]), tmp_path / "first")
+    again = await replayed(first, tmp_path / "again", speed=inf, size=960)
+    call = Call(read(again))
+
+    def change(samples: Samples) -> Samples:
+        samples[30_000] ^= 1
+        return samples
+
+    call.say(call.item(1), change)
+    names = first.name, again.name
+    replay = compare_records(read(first), call.records, names=names)
+    assert but_for_time(replay) == [
+        "turns[0].responses[0].items[0].audio.samples: "
+        "as recorded | other samples between 1 s and 2 s"
+    ]
+    call.header = replace(call.header, fields={**call.header.fields, "origin": "recorded"})
+    assert but_for_time(compare_records(read(first), call.records)) == []
