@@ -39,9 +39,7 @@ def pointed_at(url: str, base: Mapping[str, str]) -> dict[str, str]:
     env = dict(base)
     env["RTPROXY_URL"] = url
     env["OPENAI_BASE_URL"] = f"{url}/v1"
-    for name in ("NO_PROXY", "no_proxy"):
-        env[name] = f"{env[name]},{LOOPBACK}" if env.get(name) else LOOPBACK
-    return env
+    return env | directly_reached(base)
 
 
 def sent_through(
@@ -59,10 +57,14 @@ def sent_through(
             env.pop(spelling, None)
             if name in TUNNELLED or (plain and name in ABSOLUTE):
                 env[spelling] = url
-    for name in ("NO_PROXY", "no_proxy"):
-        listed = f"{env[name]},{LOOPBACK}" if env.get(name) else LOOPBACK
-        env[name] = without(listed, hosts)
-    return env
+    return env | {name: without(listed, hosts) for name, listed in directly_reached(base).items()}
+
+
+def directly_reached(base: Mapping[str, str]) -> dict[str, str]:
+    """NO_PROXY in both spellings, one standing in for the other, with loopback added."""
+    names = ("NO_PROXY", "no_proxy")
+    either = next((base[name] for name in names if base.get(name)), "")
+    return {name: ",".join(filter(None, [base.get(name) or either, LOOPBACK])) for name in names}
 
 
 def without_key(key: str, base: Mapping[str, str]) -> dict[str, str]:
