@@ -91,6 +91,27 @@ def test_what_is_seldom_there_and_back(tmp_path: Path) -> None:
     assert shown[9]["data"] == '{\n  "type": "pretty"\n}'  # unless it is not of one line
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", None])
+def test_an_http_exchange_there_and_back(kind: str | None, tmp_path: Path) -> None:
+    headers = [["Content-Type", kind]] if kind else []
+    fields = {
+        "id": "h", "connection": "http",
+        "request": {"method": "POST", "target": "/v1/realtime/calls", "headers": headers},
+        "response": {"status": 201, "headers": headers},
+    }  # fmt: skip
+    bodies: list[str | bytes] = [
+        '{"session":{}}',
+        "a=1&b=%20é",
+        b"\xff\x00",
+        "data: 1\n\n",
+        "v=0\r\no=- 1",
+    ]
+    events = [Event(0, n, n & 1, body) for n, body in enumerate(bodies)]
+    tape = write(tmp_path / "http.rtape", [Header(fields), *events])
+    there_and_back(tape, tmp_path)
+    assert (tmp_path / "again.rtape").read_bytes() == tape.read_bytes()
+
+
 def test_records_of_a_later_version_there_and_back(tmp_path: Path) -> None:
     tape = with_unknown(tmp_path / "later.rtape")
     text = there_and_back(tape, tmp_path)
