@@ -20,7 +20,6 @@ from rtproxy.realtime.event import DELTAS, RealtimeEvent, number, parse, plain_a
 from rtproxy.realtime.formats import AudioFormats
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import (
-    FROM_SERVER,
     NOT_FORWARDED,
     Control,
     Event,
@@ -37,8 +36,8 @@ MAX_FAULTS = 1000
 MAX_ACTIVE = 64
 """Responses under way at once that are remembered."""
 GATHER_MS = 1000.0
-"""Appends are given together, of so much time."""
-MAX_PARTS = 100
+MAX_GATHERED = 200
+"""Appends are given together, of so much time and so many at most."""
 
 _SOUND = re.compile(r"[A-Za-z0-9+/]*")
 
@@ -155,31 +154,39 @@ class Pieces:
 
     def __iter__(self) -> Iterator[Piece]:
         for record in self._records:
-            if self._fold:
-                self._session.take(record)
-            if type(record) is not Event:
-                self._follow(record)
-                continue
-            if record.seq == self._next_seq:
-                self._next_seq += 1
-            else:
-                self._follow(record)
-            self.now_ms = max(self.now_ms, record.t_ns / 1e6)
-            if record.flags & NOT_FORWARDED:
-                continue
-            payload = record.payload
-            if type(payload) is str and not record.flags & FROM_SERVER:
-                plain = plain_append(payload)
+            # Nine records of ten are appends without anything special about them.
+            if type(record) is Event and not record.flags and type(record.payload) is str:
+                plain = plain_append(record.payload)
                 if plain is not None:
+                    if self._fold:
+                        self._session.take_append(record, *plain)
+                    self._advance(record)
                     self._append(record.seq, plain[1])
-                    if len(self._parts) >= MAX_PARTS or self._is_old():
+                    if self._is_due():
                         yield from self._flush()
                     continue
-            yield from self._take(parse(record))
+            if self._fold:
+                self._session.take(record)
+            if isinstance(record, Event):
+                self._advance(record)
+                if not record.flags & NOT_FORWARDED:
+                    yield from self._take(parse(record))
+            else:
+                self._follow(record)
         yield from self._flush()
         for item_id, stream in (("", self._caller), *self._items.items()):
             if stream.half:
                 self._end_half(stream, self._next_seq, item_id)
+
+    def _advance(self, record: Event) -> None:
+        """The next event: when it was, and whether any before it are missing."""
+        if record.seq == self._next_seq:
+            self._next_seq += 1
+        else:
+            self._follow(record)
+        t_ms = record.t_ns / 1e6
+        if t_ms > self.now_ms:
+            self.now_ms = t_ms
 
     def _take(self, event: RealtimeEvent) -> Iterator[Piece]:
         kind = DELTAS.get(event.name)
@@ -197,11 +204,13 @@ class Pieces:
             yield from self._flush()
         if self._meet is not None and kind not in ("input_audio", "audio"):
             self._meet(event)
-        if self._is_old():
+        if self._is_due():
             yield from self._flush()
 
-    def _is_old(self) -> bool:
-        return bool(self._parts) and self.now_ms - self._parts[0][1] > GATHER_MS
+    def _is_due(self) -> bool:
+        """Whether what was gathered is enough."""
+        parts = self._parts
+        return bool(parts) and (self.now_ms - parts[0][1] > GATHER_MS or len(parts) >= MAX_GATHERED)
 
     def _flush(self) -> Iterator[Piece]:
         """The appends that were gathered."""
@@ -302,7 +311,7 @@ class Pieces:
             data = decode_base64(encoded)
         except ValueError:
             return self._salvage(encoded, audio, stream, seq, item_id)
-        if audio.bytes_per_sample == 1 or not (stream.half or len(data) & 1):
+        if not (stream.half or len(data) & 1) or audio.encoding != "pcm16":
             return data
         if not stream.odd:
             stream.odd = True
