@@ -21,6 +21,7 @@ const timeline = {
     page.now.watch((ms) => this.tell(ms));
     page.picked.watch(() => this.point());
     this.listen();
+    this.resize();
   },
 
   resize() {
@@ -227,6 +228,7 @@ function showTurn(n, { seek = true } = {}) {
   const margin = Math.max(150, (end - begin) * 0.05);
   span.show(begin - margin, end + margin, { eased: true });
   if (seek) player.seek(begin);
+  revealTurn(n);
   return true;
 }
 
@@ -240,4 +242,12 @@ function stepTurn(step) {
   if (goal === null) return;
   player.seek(goal);
   span.reveal(goal);
+  if (next) revealTurn(next.n);
+}
+
+/** Bring a turn into view where the views have scroll bars of their own. */
+function revealTurn(n) {
+  if (narrow.matches) return;
+  byId(`talk-turn-${n}`)?.scrollIntoView({ block: 'start' });
+  turnsView.rows?.[n - 1]?.scrollIntoView({ block: 'nearest' });
 }

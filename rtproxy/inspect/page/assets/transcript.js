@@ -94,7 +94,7 @@ const transcript = {
       const { line } = row;
       if (!this.lit.has(row)) {
         row.node.classList.add('playing');
-        if (this.follow.getAttribute('aria-pressed') === 'true' && page.playing.value) this.reveal(row);
+        if (this.follow.getAttribute('aria-pressed') === 'true') this.reveal(row);
       }
       if (line.text !== null && !line.tool && line.spoken) this.split(row, Math.round((row.cut * (ms - line.start)) / (this.end(line) - line.start)));
     }

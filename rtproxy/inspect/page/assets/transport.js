@@ -21,7 +21,7 @@ const transport = {
       button.setAttribute('aria-label', playing ? 'Pause' : 'Play');
     });
     const [now, whole] = byId('clock').children;
-    whole.textContent = `/ ${clock(total, 100)}`;
+    whole.textContent = `/ ${clock(total, total < 600_000 ? 100 : 1000)}`;
     page.now.watch((ms) => { now.textContent = clock(ms, 10); });
     this.modes();
     player.word.watch((word) => { byId('sound-word').textContent = word || this.lacking(); });
