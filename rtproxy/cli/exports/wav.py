@@ -53,7 +53,9 @@ SHOWN = 10
 @click.option(
     "--rate",
     type=click.Choice(RATES),
-    help="Sample rate in Hz. Default: the call's highest; of items and responses their own.",
+    metavar="HZ",
+    help="Sample rate: 8000, 16000, 24000, 44100, 48000 and others. Default: the call's highest; "
+    "of items and responses their own.",
 )
 @click.option("--raw", is_flag=True, help="Keep G.711 as it is, in WAV.")
 @click.option(
