@@ -124,8 +124,14 @@ class Elsewhere(click.ParamType["ConnectTo"]):
     help="With --inject-key: pages from here may use the key, such as http://localhost:3000. "
     "May be repeated.",
 )
+@click.option(
+    "--live/--no-live",
+    default=None,
+    help="Tell how each session goes: its turn, its latency, what is found in it. "
+    "[default: on a terminal]",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def record(command: tuple[str, ...], **options: Any) -> None:
+def record(command: tuple[str, ...], live: bool | None, **options: Any) -> None:
     """Put a recording proxy in front of a Realtime server.
 
     Every session that a client opens through it goes onto a tape of its own, frame by frame;
@@ -155,7 +161,7 @@ def record(command: tuple[str, ...], **options: Any) -> None:
 
     settings = settings_of(options, os.environ, with_command=bool(command))
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-        sys.exit(runner.run(run(settings, command)))
+        sys.exit(runner.run(run(settings, command, live)))
 
 
 def settings_of(
@@ -202,15 +208,20 @@ def fastest_loop() -> "type | None":
     return loop
 
 
-async def run(settings: "Settings", command: tuple[str, ...]) -> int:
-    """Serve until stopped or until the command ends; return the exit code."""
+async def run(settings: "Settings", command: tuple[str, ...], live: bool | None = None) -> int:
+    """Serve until stopped or until the command ends; return the exit code.
+
+    `live` is whether to tell how the sessions go; None: on a terminal.
+    """
     import asyncio
+    from contextlib import AsyncExitStack
 
     from rich.console import Console
 
     from rtproxy.cli.access import introduce
     from rtproxy.cli.command import stop_on_signals
     from rtproxy.record.live import LiveDisplay
+    from rtproxy.record.observer import Observer
     from rtproxy.record.proxy import Proxy
     from rtproxy.record.status import Status
 
@@ -220,8 +231,13 @@ async def run(settings: "Settings", command: tuple[str, ...]) -> int:
     stop_on_signals(stop)
     code = 0
     table = console.is_terminal and not command
-    with LiveDisplay(console, status, settings.out, table=table):
-        async with Proxy(settings, status) as proxy:
+    live = console.is_terminal if live is None else live
+    with LiveDisplay(console, status, settings.out, table=table, insights=live) as display:
+        async with AsyncExitStack() as stack:
+            if live:  # entered first, so that it hears of the sessions' ends
+                observer = Observer(status, settings.out, display.tell_found)
+                await stack.enter_async_context(observer)
+            proxy = await stack.enter_async_context(Proxy(settings, status))
             line = f"rtproxy: {proxy.url} → {settings.upstream}, tapes in {settings.out}/"
             console.print(line, soft_wrap=True, markup=False)
             warn(console, settings)

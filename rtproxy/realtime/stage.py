@@ -1,9 +1,10 @@
 """What is going on in a session at this moment, for who watches it while it goes on."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rtproxy.realtime.session import Session
-from rtproxy.realtime.turn import Turn
+if TYPE_CHECKING:
+    from rtproxy.realtime.session import Session
+    from rtproxy.realtime.turn import Turn
 
 Stage = Literal["over", "caller", "assistant", "tool", "waiting", "quiet"]
 """Who has the word.
@@ -23,7 +24,7 @@ WORDS: dict[Stage, str] = {
 }
 
 
-def stage_of(session: Session) -> Stage:
+def stage_of(session: "Session") -> Stage:
     """What is going on after the last record that the session has taken."""
     turns, answers = session.turns, session.answers
     if session.ending is not None:
@@ -42,7 +43,7 @@ def stage_of(session: Session) -> Stage:
     return "waiting" if asked or turns.promised is not None else "quiet"
 
 
-def _awaits_tool(turn: Turn) -> bool:
+def _awaits_tool(turn: "Turn") -> bool:
     return any(
         call.kind == "function_call" and call.done_ms is not None and call.output_ms is None
         for call in turn.calls
