@@ -59,6 +59,8 @@ def import_(
     from rtproxy.convert.importing import Place, import_file
 
     place = Place(out)
+    if len(files) > 1 and not place.is_folder:
+        raise click.UsageError(f"{out} has room for one file; give a folder with -o for several.")
     lost = 0
     for path in files:
         with _progress(path) as watch:

@@ -116,11 +116,12 @@ class _Entry:
         websocket = (
             parts.scheme in ("ws", "wss") or self.members.get("_resourceType") == "websocket"
         )
+        ours, refused = bool(REALTIME_PATH.search(parts.path)), _refused(response)
         if self.messages_at is None:
-            if websocket or response.get("status") == 101:
+            if (websocket and refused is None) or response.get("status") == 101:
                 where = f"{parts.hostname or ''}{parts.path}"[:SHOWN]  # a query may hold a key
-                return LeftOut(f"the messages of {where}, which are not in the file")
-            if not REALTIME_PATH.search(parts.path):
+                return LeftOut(f"the messages of {where}, which are not in the file", lost=ours)
+            if not ours:
                 return None
         scheme = "https" if parts.scheme in ("wss", "https") else "http"
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -139,7 +140,7 @@ class _Entry:
         status = response.get("status")
         if type(status) is int and status > 0:
             fields["response"] = {"status": status, "headers": _headers(response)}
-        if self.messages_at is None:
+        if self.messages_at is None and not websocket:
             about = imported("har", program=self.program)
             exchange = self._exchange(request, response)
             return Source({"connection": "http", **fields, **about}, exchange)
@@ -150,9 +151,7 @@ class _Entry:
         if self.members.get("_timesUnknown") is True or not reading.timed():
             unknown.append("times")
         about = imported("har", program=self.program, unknown=unknown)
-        return Source(
-            {"connection": "websocket", **fields, **about}, reading.parts(_refused(response))
-        )
+        return Source({"connection": "websocket", **fields, **about}, reading.parts(refused))
 
     def _exchange(self, request: Mapping[str, Any], response: Mapping[str, Any]) -> Iterator[Part]:
         """The bodies of an HTTP request and its answer."""
@@ -181,16 +180,20 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Messages:
-    """The messages of an entry; they begin at byte `at`."""
+    """The messages of an entry; they begin at byte `at`, or there are none."""
 
     data: bytes | memoryview
-    at: int
+    at: int | None
     origin_ns: int
     now_ns: int = 0
 
+    @property
+    def _start(self) -> tuple[bytes | memoryview, int]:
+        return (b"[]", 0) if self.at is None else (self.data, self.at)
+
     def timed(self) -> bool:
         """Whether the first message, and so each, has a time."""
-        cursor = Cursor(self.data, self.at)
+        cursor = Cursor(*self._start)
         try:
             for _ in cursor.elements():
                 return any(key == "time" and cursor.peek() != ord("n") for key in cursor.members())
@@ -199,7 +202,7 @@ class _Messages:
         return True
 
     def parts(self, refused: Control | None) -> Iterator[Part]:
-        cursor = Cursor(self.data, self.at)
+        cursor = Cursor(*self._start)
         try:
             for number in cursor.elements():
                 members = {key: cursor.take() for key in cursor.members()}

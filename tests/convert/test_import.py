@@ -304,14 +304,21 @@ def test_requests_that_are_not_ours(tmp_path: Path) -> None:
     page = entry(_resourceType="document", request={"url": "https://example.org/"},
                  response={"status": 200})  # fmt: skip
     del page["_webSocketMessages"]
-    silent = {**page, "_resourceType": "websocket"}
-    tapes, notes, lost = imported(tmp_path, har(entries=[page, entry(), page, silent]))
-    assert len(tapes) == 1
+    silent = {**page, "_resourceType": "websocket", "response": {"status": -1}}
+    ours = {**silent, "request": {"url": f"wss://a.example/v1/realtime?api_key={KEY}"}}
+    refused = {**ours, "response": {"status": 403, "content": {"text": "no"}}}
+    data = har(entries=[page, entry(), page, silent, ours, refused])
+    tapes, notes, lost = imported(tmp_path, data)
+    assert len(tapes) == 2
     assert notes == [
         "the messages of example.org/, which are not in the file",
+        "the messages of a.example/v1/realtime, which are not in the file",
         "2 requests that are not for a Realtime endpoint",
     ]
-    assert lost == 1
+    assert lost == 1  # of the first nobody wants to know
+    (control,) = (r for r in read(tapes[1]) if isinstance(r, Control))
+    assert (control.name, control.data) == ("refused", {"status": 403, "body": "no"})
+    assert header(tapes[1])["connection"] == "websocket"
 
 
 @pytest.mark.parametrize(
@@ -690,6 +697,7 @@ def test_mistakes_on_the_command_line(tmp_path: Path) -> None:
         (["file"], "file is not a HAR"),
         (["log", "-o", "text.rtape"], "exists already"),
         (["log", "-o", "file/x"], "Cannot create the tape"),
+        (["log", "log", "-o", "x.rtape"], "give a folder with -o for several"),
         (["log", "-o", "x.rtape.zst"], "give x.rtape, then pack it"),
         (["log", "--redact", "("], "is no regular expression"),
         ([], "Missing argument"),
