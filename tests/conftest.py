@@ -1,6 +1,9 @@
 """What holds for all tests: the surroundings of whoever runs them do not show."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 from hypothesis import HealthCheck, settings
 
@@ -20,3 +23,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("rtproxy")
+
+# The CA of whoever runs them is not theirs to make, or to use.
+os.environ["RTPROXY_CA_DIR"] = tempfile.mkdtemp(prefix="rtproxy-tests-")
+atexit.register(shutil.rmtree, os.environ["RTPROXY_CA_DIR"], ignore_errors=True)
