@@ -41,7 +41,7 @@ class Wanted:
 def compare_tapes(a: Path, b: Path, comparison: Comparison, wanted: Wanted) -> int:
     """Compare two tapes or two folders of them; return the exit code. Raises RtproxyError."""
     if wanted.html is not None:
-        from rtproxy.diff.page.writer import refuse
+        from rtproxy.view.file import refuse
 
         refuse(wanted.html)  # said before all the work, not after it
     if a.is_dir() or b.is_dir():
@@ -165,7 +165,7 @@ def _assets() -> "Assets":
 
 
 def _write_page(page: bytes, wanted: Wanted) -> None:
-    from rtproxy.diff.page.writer import write_page
+    from rtproxy.view.file import write_page
 
     assert wanted.html is not None
     write_page(wanted.html, page)

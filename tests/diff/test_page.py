@@ -21,11 +21,12 @@ from rtproxy.diff.distribution import SetDiff, SetPair
 from rtproxy.diff.page.document import page, set_page
 from rtproxy.diff.page.lanes import Side, spans
 from rtproxy.diff.page.markup import Markup, joined, tag
-from rtproxy.diff.page.writer import read_assets, write_page
+from rtproxy.diff.page.writer import read_assets
 from rtproxy.diff.tapes import read_tape
 from rtproxy.errors import PageError
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import Control, Event, Record
+from rtproxy.view.file import write_page
 from tests.diff import sample
 from tests.diff.calls import reworded, simulated, write
 from tests.diff.test_report import EVIL, hostile

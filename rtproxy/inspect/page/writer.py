@@ -24,7 +24,7 @@ from rtproxy.inspect.page.gathering import Gathering
 from rtproxy.realtime.session import Session
 from rtproxy.tape.reader import Tape
 from rtproxy.view.embed import packed
-from rtproxy.view.file import write_file
+from rtproxy.view.file import refuse, write_file
 
 INLINE = 20_000_000
 """Bytes of audio, as they are written, that a page holds itself; more lies in files beside it."""
@@ -51,7 +51,7 @@ def write_page(
     `tell` hears now and then what part of the tape's events is through, from 0 to 1. Raises
     PageError where it cannot be written, or where `path` is some other file.
     """
-    _refuse(path)
+    refuse(path)
     overview = survey(tape, str(tape.path))
     whole = sum(overview.summary.events.values()) if overview.counted else 0
     gathering = Gathering(tape.header)
@@ -110,18 +110,6 @@ def _pieces(
         audio.beside,
     )
     return page(read_assets(), contents)
-
-
-def _refuse(path: Path) -> None:
-    """Raise PageError for what must not be overwritten."""
-    if path.is_dir():
-        raise PageError(f"{path} is a folder; name a file in it.")
-    if not path.exists():
-        return
-    with _explained(path), path.open("rb") as file:
-        start = file.read(1024).lstrip().lower()
-    if start and not start.startswith((b"<!doctype html", b"<html")):
-        raise PageError(f"{path} exists and is no HTML page; name another file.")
 
 
 @contextlib.contextmanager
