@@ -35,7 +35,7 @@ MAX_LAG_S = 10.0
 MAX_WATCHED = 32
 NICENESS = 10
 """It gets about a tenth of what others get that want the same core."""
-FAREWELL_S = 2.0
+FAREWELL_S = 3.0
 """How long it may take to read to the ends of the tapes once stdin has ended."""
 
 

@@ -16,7 +16,7 @@ from rtproxy.record.insight import Found, Insight, request
 from rtproxy.record.status import Status, Traffic
 
 LOOK_EVERY_S = 0.25
-FAREWELL_S = 3.0
+FAREWELL_S = 5.0
 """How long the analyst may take to its end, once the proxy is stopped."""
 
 
