@@ -103,8 +103,7 @@ def inspect(
     from rtproxy.inspect.tui.request import Request
 
     listed = events or no_fold or expression is not None
-    if as_json + as_ndjson + tui + (html is not None or opens) > 1:
-        raise click.UsageError("Choose one of --json, --ndjson, --html and --tui.")
+    _check_views(as_json, as_ndjson, html is not None or opens, tui, only_ascii)
     if expression is not None:
         parse_filter(expression, lambda _: ())  # what is wrong with it is said first
     if tui:
@@ -128,6 +127,14 @@ def inspect(
     code = (_follow if follow else _print)(tape, wanted, fail_on)
     if code:
         raise SystemExit(code)
+
+
+def _check_views(as_json: bool, as_ndjson: bool, page: bool, tui: bool, only_ascii: bool) -> None:
+    """Raise UsageError for views that cannot be had together."""
+    if as_json + as_ndjson + page + tui > 1:
+        raise click.UsageError("Choose one of --json, --ndjson, --html and --tui.")
+    if tui and only_ascii:
+        raise click.UsageError("--ascii is for text; --tui draws with more.")
 
 
 def _print(path: Path, wanted: "Wanted", fail_on: "Severity | None") -> int:

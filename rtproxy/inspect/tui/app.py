@@ -19,6 +19,7 @@ from textual.widgets import Input
 from rtproxy.errors import FilterError, TapeError
 from rtproxy.inspect.tui import excerpt
 from rtproxy.inspect.tui.glance import keep_for
+from rtproxy.inspect.tui.heading import call_line
 from rtproxy.inspect.tui.help import Help
 from rtproxy.inspect.tui.keys import KEYS
 from rtproxy.inspect.tui.speaker import MISSING, Speaker, find_player
@@ -44,14 +45,9 @@ class Tui(Tour):
     """A tape on the screen; `rtproxy inspect --tui`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            ",".join(key.keys),
-            key.action,
-            key.does,
-            show=False,
-            priority=bool(PRIORITY & set(key.keys)),
-        )
+        Binding(name, key.action, key.does, show=False, priority=name in PRIORITY)
         for key in KEYS
+        for name in key.keys
     ]
 
     def on_mount(self) -> None:
@@ -61,6 +57,7 @@ class Tui(Tour):
         self._wake = asyncio.Event()
         self._shown = 0.0
         self._begun = False
+        self._judgements = 0
         self._speaker: Speaker | None = None
         self._playing = self.place.viewport.span
         self.place.grow(self.expected_ms)
@@ -93,13 +90,15 @@ class Tui(Tour):
         if self.work.phase != phase or end - self._shown > SHOWN_EVERY_S:
             self._shown = end
             self.work.show_progress()
-            if self.work.judged:
+            if self.work.judged and self.work.steps["judging"] != self._judgements:
+                self._judgements = self.work.steps["judging"]
                 self._judge()
             self.show()
 
     def _judge(self) -> None:
         """All has been read: show what could not be shown before."""
         self.finding_source.known = True
+        self.call = call_line(self.place.session)
         found = self.place.session.findings
         self.turn_source.slow = frozenset(
             f.turn for f in found if f.code == "slow-turn" and f.turn is not None
@@ -142,11 +141,11 @@ class Tui(Tour):
     def action_filter(self) -> None:
         self.prompt.value = self.place.filter
         self.prompt.display, self.query_one("#foot").display = True, False
-        self.prompt.focus()
+        self.screen.set_focus(self.prompt)
 
     def _close_prompt(self) -> None:
         self.prompt.display, self.query_one("#foot").display = False, True
-        self.list_of(self.pane).focus()
+        self.screen.set_focus(self.list_of(self.pane))
 
     def set_filter(self, expression: str) -> None:
         """List only what the filter keeps; an empty one keeps everything."""
@@ -274,4 +273,4 @@ class Tui(Tour):
         self.hush()
 
     def action_help(self) -> None:
-        self.push_screen(Help())
+        self.push_screen(Help(), lambda _: self.arrange())

@@ -10,10 +10,10 @@ from rtproxy.inspect.overview import Overview
 from rtproxy.inspect.tui.arrangement import PANES, Pane, visible
 from rtproxy.inspect.tui.bars import Bar, Tabs
 from rtproxy.inspect.tui.chart import Chart
-from rtproxy.inspect.tui.heading import call_line, name_line, reading_line, state_words
+from rtproxy.inspect.tui.heading import name_line, reading_line, state_words
 from rtproxy.inspect.tui.inspection import Inspection
 from rtproxy.inspect.tui.lanes import Lanes
-from rtproxy.inspect.tui.line import Ink, Line, Piece, line
+from rtproxy.inspect.tui.line import BLANK, Ink, Line, Piece, line
 from rtproxy.inspect.tui.lines import GUTTER, LineList
 from rtproxy.inspect.tui.loading import Loading
 from rtproxy.inspect.tui.painting import wrapped
@@ -40,9 +40,10 @@ EXAMPLES = 'filter: error,response.*  client  t>10s  turn:2  "words"  !*.delta'
 class Board(App[None]):
     """What is known, where we are, and the widgets that show it."""
 
+    TITLE = "rtproxy inspect"
     ENABLE_COMMAND_PALETTE = False
     CSS = """
-    Screen { layout: vertical; }
+    Screen { layout: vertical; overflow: hidden; }
     #upper, #lower { height: 1fr; }
     #events { width: 3fr; } #detail { width: 2fr; }
     #prompt { height: 1; border: none; padding: 0; background: $background; }
@@ -69,6 +70,8 @@ class Board(App[None]):
         self.subject: Subject = "event"
         self.notice: tuple[str, Ink] = ("", "")
         self.playing = False
+        self.call: Line = BLANK
+        """How the call went, once that is known."""
         self._tables_height: int | str = ""
 
     @property
@@ -99,7 +102,7 @@ class Board(App[None]):
         else:
             lines = list(wrapped(found, width))[:2]
         if self.work.judged:
-            lines.append(call_line(self.place.session))
+            lines.append(self.call)
         else:
             phase = self.work.phase
             lines.append(reading_line(self.work.fraction, WORDS[phase] or WORDS["reading"], width))
@@ -136,9 +139,14 @@ class Board(App[None]):
             pieces += [(f" {key} ", "strong"), (f"{does} ", "quiet")]
         return [line(*pieces)]
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether the board is there, and no help lies over it."""
+        return len(self.screen_stack) == 1 and bool(self.query("#prompt"))
+
     def show(self) -> None:
         """Show where we are, and what is known."""
-        if not self.screen.is_mounted or not self.query("#prompt"):
+        if not self.is_bare:
             return
         place = self.place
         self.event_source.link()
@@ -150,7 +158,8 @@ class Board(App[None]):
         self._show_detail()
         lanes = self.query_one(Lanes)
         lanes.refresh(layout=len(lanes.drawn) != lanes.size.height)
-        self.query_one("#head").refresh(layout=True)
+        head = self.query_one("#head")
+        head.refresh(layout=len(self._head(self.size.width)) != head.size.height)
         self.query_one("#status").refresh()
         self.show_tabs()
 
@@ -189,6 +198,8 @@ class Board(App[None]):
 
     def arrange(self) -> None:
         """Give the room that there is to the panes that should have it."""
+        if not self.is_bare:
+            return
         width, height = self.size
         shown = visible(width, height, self.pane, self.table, self.below)
         for pane in PANES:
@@ -199,7 +210,7 @@ class Board(App[None]):
         self.query_one("#upper-tabs").display = bool(tables and lower)
         self._size_tables()
         self.move_tabs(above=bool(tables and not lower))
-        self.list_of(self.pane).focus()
+        self.screen.set_focus(self.list_of(self.pane))
         self.call_after_refresh(self.show)
 
     def _size_tables(self) -> None:

@@ -6,10 +6,13 @@ from rtproxy.inspect.tui.line import Ink, Line, Piece, line
 from rtproxy.inspect.tui.loading import Loading
 from rtproxy.realtime.dialect import session_field
 from rtproxy.realtime.finding import SEVERITIES
+from rtproxy.realtime.phrase import short
 from rtproxy.realtime.session import Session
 from rtproxy.realtime.settings import format_name, turn_detection
 
 STATES: dict[str, Ink] = {"sealed": "good", "live": "client", "crashed": "warning"}
+MAX_PART = 60
+"""Characters of a part that the tape's author chose."""
 DOT: Piece = (" · ", "quiet")
 
 
@@ -22,8 +25,8 @@ def name_line(overview: Overview, loading: Loading) -> Line:
         (state, STATES.get(state, "error")),
         (_length(overview, loading), ""),
         (f"{_events(overview, loading):,} events", ""),
-        (session.model or overview.summary.model or "", ""),
-        *((part, "") for part in _set_up(session)),
+        (short(session.model or overview.summary.model or "", MAX_PART), ""),
+        *((short(part, MAX_PART), "") for part in _set_up(session)),
     ]
     return _joined(parts)
 

@@ -12,7 +12,7 @@ from rtproxy.inspect.tui.keys import GROUPS, LIST_KEYS, MOUSE
 from rtproxy.inspect.tui.line import BLANK, Line, line
 
 KEY_CELLS = 12
-COLUMN_CELLS = 54
+COLUMN_CELLS = 53
 BESIDE_FROM = 110
 
 

@@ -107,11 +107,11 @@ class Inspection:
         self.go_to_time(self.cursor_ms + cells * self.viewport.span.ms / max(1, width))
 
     def scroll(self, part: float) -> None:
-        """Scroll the lanes by a part of what is shown; the moment goes with them."""
-        before = self.viewport.span.start_ms
-        self.viewport = self.viewport.scrolled(part * self.viewport.span.ms)
-        moved = self.viewport.span.start_ms - before
-        if moved:
+        """Scroll the lanes by a part of what is shown; a moment that is seen goes with them."""
+        before = self.viewport.span
+        self.viewport = self.viewport.scrolled(part * before.ms)
+        moved = self.viewport.span.start_ms - before.start_ms
+        if moved and before.start_ms <= self.cursor_ms <= before.end_ms:
             self.go_to_time(self.cursor_ms + moved)
 
     def zoom(self, steps: float, at_ms: float | None = None) -> None:

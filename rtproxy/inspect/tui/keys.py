@@ -35,7 +35,7 @@ GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("plus", "equals_sign"), "+  =", "zoom(1)", "zoom in"),
             Key(("minus", "underscore"), "-  _", "zoom(-1)", "zoom out"),
             Key(("0",), "0", "zoom_whole", "show the whole call"),
-            Key(("z",), "z", "zoom_selection", "zoom to what is marked, or to the turn"),
+            Key(("z",), "z", "zoom_selection", "zoom to what is marked, or the turn"),
             Key(("g",), "g", "edge(0)", "start of the call"),
             Key(("G", "shift+g"), "G", "edge(1)", "end of the call"),
         ),
@@ -58,7 +58,7 @@ GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("tab",), "Tab", "next_pane(1)", "next list"),
             Key(("shift+tab",), "⇧Tab", "next_pane(-1)", "list before"),
             Key(("slash",), "/", "filter", "filter the events, as with --filter"),
-            Key(("escape",), "Esc", "escape", "close, unmark, or show all events again"),
+            Key(("escape",), "Esc", "escape", "close, unmark, show all events again"),
             Key(("u",), "u", "fold", "unfold runs of deltas, or fold them"),
         ),
     ),
@@ -89,7 +89,7 @@ LIST_KEYS: tuple[tuple[str, str], ...] = (
     ("Enter", "detail, or where the line leads"),
 )
 MOUSE: tuple[tuple[str, str], ...] = (
-    ("wheel", "over the lanes: zoom; with Shift: scroll"),
+    ("wheel", "over the lanes: zoom, with Shift scroll"),
     ("click", "go there"),
     ("drag", "over the lanes: mark"),
 )

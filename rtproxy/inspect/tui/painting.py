@@ -5,6 +5,7 @@ All text of the screen passes through here. None of it is markup: brackets are b
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
@@ -90,7 +91,8 @@ def wrapped(line: Line, width: int) -> Iterator[Line]:
         if used + cell_len(text) > width and used > begins:
             yield replace(line, pieces=tuple(pieces), rest=made > 0)
             made, pieces, used, text = made + 1, [indent], hang, text.lstrip(" ")
-        for n, part in enumerate(_chopped(text, width - used, width - hang)):
+        parts = islice(_chopped(text, width - used, width - hang), MAX_WRAPPED)
+        for n, part in enumerate(parts):
             if n:
                 yield replace(line, pieces=tuple(pieces), rest=made > 0)
                 made, pieces, used = made + 1, [indent], hang

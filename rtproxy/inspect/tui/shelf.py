@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
-from rtproxy.errors import TapeDamagedError
+from rtproxy.errors import TapeError
 from rtproxy.inspect.entry import Entry, entry_of
 from rtproxy.inspect.listing import Row, glob_of, length
 from rtproxy.inspect.tui.catalogue import Catalogue
@@ -54,7 +54,7 @@ class Shelf:
         self.reads += 1
         try:
             record = decode(self._read(self._catalogue.offsets[at], size))
-        except TapeDamagedError:
+        except TapeError:
             return None
         return entry_of(record) if isinstance(record, Event | Control) else None
 

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Thread
 from time import monotonic
@@ -107,17 +108,15 @@ class Speaker:
     def _play_pipe(self) -> None:
         process = self._run(())
         assert process.stdin is not None
-        try:
-            if not self._player.raw:
-                process.stdin.write(wav_header(self._rate, self._samples))
-            for block in self._blocks:
-                if self._stopped.is_set():
-                    break
-                process.stdin.write(block.tobytes())
-                self._started = self._started or monotonic()
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # the player has ended; why, it says itself
+        with suppress(BrokenPipeError):  # the player has ended; why, it says itself
+            with process.stdin as stdin:
+                if not self._player.raw:
+                    stdin.write(wav_header(self._rate, self._samples))
+                for block in self._blocks:
+                    if self._stopped.is_set():
+                        break
+                    stdin.write(block.tobytes())
+                    self._started = self._started or monotonic()
         self._wait(process)
 
     def _play_file(self) -> None:

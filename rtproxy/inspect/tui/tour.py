@@ -82,7 +82,7 @@ class Tour(Board):
 
     def action_edge(self, end: int) -> None:
         self.subject = "event"
-        self.place.go_to_time(self.place.viewport.total_ms if end else 0.0)
+        self.place.go_to(len(self.place.catalogue) - 1 if end else 0)
         self.hush()
 
     def action_cause(self) -> None:
@@ -133,10 +133,11 @@ class Tour(Board):
     # What happens on the screen.
 
     def on_resize(self, _event: events.Resize) -> None:
-        self.arrange()
+        self.call_later(self.arrange)  # when the new size is known
 
     def on_descendant_focus(self) -> None:
-        self.show_tabs()
+        if self.is_bare:
+            self.show_tabs()
 
     @on(LineList.Moved)
     def _moved(self, message: LineList.Moved) -> None:
@@ -166,6 +167,7 @@ class Tour(Board):
                 self.place.go_to_finding(message.index)
                 self.subject = "finding"
             else:
+                self.place.go_to_row(message.index)
                 self.subject = "event"
             self.action_pane("detail")
             return
