@@ -11,7 +11,9 @@ from typing import Literal, Protocol
 
 from rtproxy.convert.wav import Layout
 from rtproxy.convert.wav_input import Cutting, InputBuffer
+from rtproxy.errors import ConvertError
 from rtproxy.realtime.audio import AudioFormat, Samples, decode_base64
+from rtproxy.realtime.canvas import MAX_HELD
 from rtproxy.realtime.event import RealtimeEvent, mapping, mappings, string
 from rtproxy.realtime.piece import Fault, Faults, Piece, Pieces, Side
 from rtproxy.realtime.session import Session
@@ -46,6 +48,7 @@ class Part:
     layout: Layout
     origin: int = 0
     samples: int = 0
+    held: int = 0
     extents: list[Extent] = field(default_factory=list)
     strands: dict[str, Strand] = field(default_factory=dict)
 
@@ -67,7 +70,12 @@ class _PartSurface:
         part.samples = max(part.samples, at + len(data) // part.layout.audio.bytes_per_sample)
 
     def hold(self, samples: int) -> None:
-        """What was played is known, so nothing is kept for later."""
+        """Count what is kept until it was played. Raises ConvertError for too much."""
+        self._part.held += samples
+        if self._part.held > MAX_HELD:
+            raise ConvertError(
+                "More than three hours of audio came at one time; export it as delivered."
+            )
 
 
 class Parting:

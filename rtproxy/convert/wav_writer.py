@@ -1,6 +1,6 @@
 """A tape's audio into files: the whole call on one clock, or its parts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from math import inf
@@ -26,6 +26,10 @@ from rtproxy.tape.record import Control, Event, Record
 SIDES: tuple[Side, ...] = ("caller", "assistant")
 SILENT = 1 << 20
 """Samples of silence that are written at once."""
+STEP = 2000
+"""Records after which it is told how far it is."""
+
+Tell = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +89,47 @@ class Written:
         return self.faults.lost > 0 or self.cut
 
 
+class _Telling:
+    """A tape's records, to be iterated over, of which it is told how far one is."""
+
+    def __init__(self, tape: Tape, tell: Tell) -> None:
+        self._tape = tape
+        self._tell = tell
+        self._end_ns = max(1, tape.summary().duration_ns)
+
+    def __iter__(self) -> Iterator[Record]:
+        for n, record in enumerate(self._tape):
+            if n % STEP == 0 and isinstance(record, Event):
+                self._tell(min(1.0, record.t_ns / self._end_ns))
+            yield record
+
+
 class _Again(Exception):  # noqa: N818  # no error: what was assumed of the call is not so
     pass
 
 
-def export(tape: Tape, wanted: Wanted) -> Written:
-    """Export a tape's audio. Raises ConvertError where that cannot be done as it is wanted."""
+def export(tape: Tape, wanted: Wanted, tell: Tell | None = None) -> Written:
+    """Export a tape's audio. Raises ConvertError where that cannot be done as it is wanted.
+
+    `tell` hears now and then what part of it is through, from 0 to 1.
+    """
+    records: Iterable[Record] = tape if tell is None else _Telling(tape, tell)
     if wanted.form != "wav":
         encoder()
     if wanted.per in ("item", "response"):
-        return _export_parts(tape, wanted, Session.from_tape(tape), wanted.per)
+        return _export_parts(tape, records, wanted, Session.from_tape(tape), wanted.per)
     if wanted.per is None and wanted.turn is None and not wanted.raw:
         try:
-            return _export_at_once(tape, wanted)
+            return _export_at_once(tape, records, wanted)
         except _Again:
             pass
     session = Session.from_tape(tape)
     if wanted.per == "side" and not session.times_known and wanted.turn is None:
-        return _export_parts(tape, wanted, session, "side")
-    return _export_call(tape, wanted, session)
+        return _export_parts(tape, records, wanted, session, "side")
+    return _export_call(tape, records, wanted, session)
 
 
-def _export_at_once(tape: Tape, wanted: Wanted) -> Written:
+def _export_at_once(tape: Tape, records: Iterable[Record], wanted: Wanted) -> Written:
     """The whole call in one pass, before it is known. Raises _Again where that went wrong."""
     first = next(iter(Pieces(Session(), tape)), None)
     rate = wanted.rate or (first.audio.rate if first is not None else PCM16.rate)
@@ -114,10 +137,14 @@ def _export_at_once(tape: Tape, wanted: Wanted) -> Written:
     written = Written(session, heard, Faults())
     (view,) = views_of(apart=wanted.per == "side", side=wanted.side, mixed=wanted.mixed)
     layout = Layout(AudioFormat("pcm16", rate), view.channels)
-    records = _no_longer(tape, layout)
     with _files([wanted.out], layout, wanted, written) as (sink,):
         for block in render(
-            session, records, heard=heard, rate=rate, fold=True, faults=written.faults
+            session,
+            _no_longer(records, layout),
+            heard=heard,
+            rate=rate,
+            fold=True,
+            faults=written.faults,
         ):
             sink.write(view.of(block))
         if _check(tape, wanted, session) != heard or rate != (wanted.rate or rate_of(session)):
@@ -125,7 +152,9 @@ def _export_at_once(tape: Tape, wanted: Wanted) -> Written:
     return written
 
 
-def _export_call(tape: Tape, wanted: Wanted, session: Session) -> Written:
+def _export_call(
+    tape: Tape, records: Iterable[Record], wanted: Wanted, session: Session
+) -> Written:
     """The call on its clock, whole or turn by turn, both sides in a file or each in its own."""
     written = Written(session, _check(tape, wanted, session), Faults())
     audio = _audio_of(tape, wanted, session)
@@ -151,7 +180,7 @@ def _export_call(tape: Tape, wanted: Wanted, session: Session) -> Written:
     blocks = Blocks(
         render(
             session,
-            tape,
+            records,
             heard=written.heard,
             rate=audio.rate,
             start_ms=spans[0][1],
@@ -169,7 +198,9 @@ def _export_call(tape: Tape, wanted: Wanted, session: Session) -> Written:
     return written
 
 
-def _export_parts(tape: Tape, wanted: Wanted, session: Session, unit: Unit) -> Written:
+def _export_parts(
+    tape: Tape, records: Iterable[Record], wanted: Wanted, session: Session, unit: Unit
+) -> Written:
     """Each item's audio, or each response's, or each side's, without a clock."""
     heard = _check(tape, wanted, session) if wanted.heard else False
     written = Written(session, heard, Faults())
@@ -185,7 +216,7 @@ def _export_parts(tape: Tape, wanted: Wanted, session: Session, unit: Unit) -> W
             sides=sides,
             turn=wanted.turn,
             faults=written.faults,
-        ).collect(tape)
+        ).collect(records)
         if not parts:
             raise no_audio(tape, wanted)
         names = Names(stem_of(tape.path.name), wanted.form)

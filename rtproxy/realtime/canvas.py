@@ -32,8 +32,8 @@ class Canvas:
         self._held += samples
         if self._held > MAX_HELD:
             raise ConvertError(
-                "More than three hours of audio came far ahead of its time; export it by item, "
-                "which needs no clock."
+                "More than three hours of audio came at one time; export it by item, which needs "
+                "no clock."
             )
 
     def put(self, at: int, samples: Samples) -> None:

@@ -128,6 +128,7 @@ class Mixdown:
 
     def _add(self, piece: Piece) -> None:
         if piece.side == "caller":
+            self._canvases[0].hold(piece.samples)
             self._microphone.append(piece)
             return
         strand = self._items.get(piece.item_id)
@@ -157,6 +158,7 @@ class Mixdown:
         for piece, start_ms in self._microphone.settle(now_ms):
             if start_ms is not None:
                 self._caller.move(max(self._caller.at, self._sample(start_ms)))
+            self._canvases[0].hold(-piece.samples)
             self._caller.feed(piece.data, piece.audio, piece.parts)
             self._active[self._caller] = piece.t_ms
         for strand, last_ms in list(self._active.items()):

@@ -36,8 +36,8 @@ MAX_FAULTS = 1000
 MAX_ACTIVE = 64
 """Responses under way at once that are remembered."""
 GATHER_MS = 1000.0
-MAX_GATHERED = 200
-"""Appends are given together, of so much time and so many at most."""
+MAX_GATHERED = 1 << 20
+"""Appends are given together, of so much time and so many bytes at most."""
 
 _SOUND = re.compile(r"[A-Za-z0-9+/]*")
 
@@ -150,6 +150,7 @@ class Pieces:
         self._next_seq = 0
         self._left_out: list[range] = []
         self._appended: list[bytes] = []
+        self._gathered = 0
         self._parts: list[tuple[int, float, int]] = []
 
     def __iter__(self) -> Iterator[Piece]:
@@ -216,7 +217,7 @@ class Pieces:
         """The appends that were gathered."""
         if self._parts and self._caller.audio is not None:
             parts, data = self._parts, b"".join(self._appended)
-            self._appended, self._parts = [], []
+            self._appended, self._parts, self._gathered = [], [], 0
             yield Piece("caller", "", None, self._caller.audio, data, parts)
 
     def _follow(self, record: Record) -> None:
@@ -245,6 +246,7 @@ class Pieces:
         data = self._decode(encoded, audio, self._caller, seq, "")
         if data:
             self._appended.append(data)
+            self._gathered += len(data)
             self._parts.append((seq, self.now_ms, len(data) // audio.bytes_per_sample))
 
     def _delta(self, event: RealtimeEvent) -> Piece | None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rtproxy.convert import wav_writer
 from rtproxy.convert.wav import MAX_SIZE, Layout, header, mono
 from rtproxy.convert.wav_writer import Wanted, Written, export
 from rtproxy.realtime.audio import G711_ALAW, G711_ULAW, PCM16, AudioFormat
@@ -180,6 +181,17 @@ def test_the_call_is_read_alike_by_all(name: str, tmp_path: Path) -> None:
         ["sox", made.path, "-t", "raw", "-"], capture_output=True, check=True
     ).stdout
     assert raw == samples.tobytes()
+
+
+def test_how_far_it_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wav_writer, "STEP", 50)
+    tape = write_tape(tmp_path / "call.rtape", simulated("support-call"))
+    told: list[float] = []
+    with open_tape(tape) as opened:
+        export(opened, Wanted(tmp_path / "x.wav"), told.append)
+    assert told == sorted(told)
+    assert len(told) > 5
+    assert 0.8 < told[-1] <= 1
 
 
 # G.711.

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rtproxy.convert.wav_writer import Wanted, Written
+    from rtproxy.tape.reader import Tape
 
 FORMATS = ("wav", "mp3", "ogg", "flac", "opus")
 RATES = ("8000", "11025", "12000", "16000", "22050", "24000", "32000", "44100", "48000", "96000")
 SHOWN = 10
 """Faults that are named."""
+LARGE = 20_000_000
+"""Bytes of a tape from which on the terminal shows how far it is."""
+STEPS = 1000
 
 
 @click.command(
@@ -88,7 +96,8 @@ def wav(
 
     wanted = _wanted(tape, out, per, as_, side, turn, mix, rate, raw, form, force)
     with open_tape(tape) as opened:
-        written = export(opened, wanted)
+        with _progress(opened) as tell:
+            written = export(opened, wanted, tell)
         damaged = bool(opened.damage)
     _tell(wanted, written)
     for line in _complaints(tape, written, damaged):
@@ -144,6 +153,17 @@ def _wanted(
         chosen,
         force,
     )
+
+
+@contextmanager
+def _progress(tape: Tape) -> Iterator[Callable[[float], None] | None]:
+    """A bar on the terminal for a tape that takes more than a moment."""
+    if tape.size < LARGE or not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=STEPS, label="Writing the audio", file=sys.stderr) as bar:
+        yield lambda part: bar.update(int(part * STEPS) - bar.pos)
+        bar.update(STEPS - bar.pos)
 
 
 def _tell(wanted: Wanted, written: Written) -> None:
