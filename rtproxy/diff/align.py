@@ -137,7 +137,7 @@ def _by_likeness(a: range, b: range, likeness: Likeness) -> list[Pair]:
             if y > low:
                 alike = likeness(i, b[y - 1])
                 total = _at(above, y - 1 - start) + alike
-                if alike >= LEAST and total >= best:
+                if alike >= LEAST and total > best:  # of equal ways that which pairs first
                     best, move = total, 2
             row[y - low], moves[y - low] = best, move
         rows.append((low, row, moves))

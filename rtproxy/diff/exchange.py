@@ -160,23 +160,24 @@ class Exchange:
     def _item(self, a: NormalItem, b: NormalItem, path: Path, *, events: bool, cut: bool) -> None:
         """Two items. `cut`: how long they became is a matter of time."""
         ledger, seqs = self._ledger, (a.seq, b.seq)
-        for key in ("type", "role"):
-            one, two = getattr(a, key), getattr(b, key)
-            if one != two:
-                ledger.put("structure", (*path, key), one, two, seqs)
+        if a.type != b.type:
+            ledger.put("structure", (*path, "type"), a.type, b.type, seqs)
+        if a.role != b.role:
+            ledger.put("structure", (*path, "role"), a.role, b.role, seqs)
         if events and a.status != b.status:
             ledger.put("structure", (*path, "status"), a.status, b.status, seqs)
-        one_parts, two_parts = list(a.parts.values()), list(b.parts.values())
-        types = [part.type for part in one_parts], [part.type for part in two_parts]
-        if events and types[0] != types[1]:
-            shown = list(map(str, types[0])), list(map(str, types[1]))
-            ledger.values(*shown, (*path, "content"), seqs, level="structure")
+        types, others = ([str(part.type) for part in item.parts.values()] for item in (a, b))
+        if events and types != others:
+            ledger.values(types, others, (*path, "content"), seqs, level="structure")
         free = "assistant" in self._free and a.role == "assistant"
         if not free and not (cut and begins_alike(a.text, b.text)):
             ledger.text(a.text, b.text, (*path, "text"), seqs)
         self._fields(a.fields, b.fields, path, seqs)
-        for index, (one, two) in enumerate(zip(one_parts, two_parts, strict=False)):
+        parts = zip(a.parts.values(), b.parts.values(), strict=False)
+        for index, (one, two) in enumerate(parts):
             self._fields(one.fields, two.fields, (*path, "content", index), seqs)
+        if types != others:
+            return  # what is written has other events than what is said, and no sound
         if events:
             self._sequence(a.events, b.events, (*path, "events"))
         if ledger.wants("audio"):
@@ -236,14 +237,22 @@ def _code(event: NormalEvent) -> str | None:
 
 
 def _align_responses(a: Sequence[NormalResponse], b: Sequence[NormalResponse]) -> Alignment:
-    said = [r.text for r in a], [r.text for r in b]
+    done = [_done(response) for response in a], [_done(response) for response in b]
 
     def likeness(i: int, j: int) -> float:
+        (said, calls), (other, others) = done[0][i], done[1][j]
         kinds = [item.type for item in a[i].items] == [item.type for item in b[j].items]
-        words = alikeness(said[0][i] or "", said[1][j] or "")
-        return 0.35 + 0.35 * kinds * (_speaks(a[i]) == _speaks(b[j])) + 0.3 * words
+        names = [name for name, _ in calls] == [name for name, _ in others]
+        return 0.3 + 0.2 * kinds + 0.2 * names + 0.3 * alikeness(said or "", other or "")
 
-    return align([said], likeness)
+    whole = [[one if any(one) else None for one in side] for side in done]
+    return align([(whole[0], whole[1])], likeness)
+
+
+def _done(response: NormalResponse) -> tuple[str | None, tuple[tuple[str | None, str], ...]]:
+    """What was said in a response, and which tools were called."""
+    calls = ((call.name, canonical(call.arguments)) for call in response.calls)
+    return response.text, tuple(calls)
 
 
 def _align_calls(a: Sequence[NormalCall], b: Sequence[NormalCall]) -> Alignment:

@@ -99,6 +99,7 @@ class NormalResponse:
     done_seq: int | None = None
     fields: Fields = field(default_factory=dict)
     items: list[NormalItem] = field(default_factory=list)
+    calls: list[NormalCall] = field(default_factory=list)
     events: list[NormalEvent] = field(default_factory=list)
 
     @property

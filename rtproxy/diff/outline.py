@@ -213,6 +213,8 @@ class Outline:
             call.output_seq,
             response=self.responses.get(call.response_id or ""),
         )
+        if found.response is not None:
+            found.response.calls.append(found)
         if call.item_id:
             self.call_of_item[call.item_id] = found
         return found

@@ -44,7 +44,7 @@ def _places_in_lists(a: list[Any], b: list[Any], path: Path, depth: int) -> Iter
         return
     whole = [canonical(value) for value in a], [canonical(value) for value in b]
     names = [name_of(value) for value in a], [name_of(value) for value in b]
-    found = align([whole, names], lambda _i, _j: 0.5)
+    found = align([whole, names], lambda i, j: _likeness(a[i], b[j]))
     for at, to in found.moved:
         yield (*path, at), "moved", a[at], b[to]
         yield from places(a[at], b[to], (*path, at), depth=depth + 1)
@@ -55,6 +55,15 @@ def _places_in_lists(a: list[Any], b: list[Any], path: Path, depth: int) -> Iter
             yield (*path, j), "added", None, b[j]
         elif i is not None and j is not None:
             yield from places(a[i], b[j], (*path, i), depth=depth + 1)
+
+
+def _likeness(a: Any, b: Any) -> float:
+    """Whether two elements of a list are one that changed: objects with names only if most of
+    what they hold is equal."""
+    if name_of(a) is None or name_of(b) is None:
+        return 0.5
+    keys = {*a, *b}
+    return sum(key in a and key in b and same(a[key], b[key]) for key in keys) / len(keys)
 
 
 def canonical(value: Any) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from rtproxy.diff.compare import compare_records
 from rtproxy.tape.record import Control
-from tests.diff.planting import Call, Json, Moment, Samples, renamed, spoken, typed
+from tests.diff.planting import SPOKEN, Call, Json, Moment, Samples, renamed, spoken, typed
+from tests.realtime.simulated import SimulatedCall
 
 Found = tuple[str, int | None, str, str]
 """(level, turn in the first call or else in the second, path, kind)."""
@@ -82,14 +83,14 @@ def turn_again(call: Call) -> None:
     call.moments[-1:-1] = again
     for moment in again:
         for old, new in (("red before", "green ever"), ("never was", "may be")):
-            moment.event = eval_replace(moment.event, old, new)
+            moment.event = reworded(moment.event, old, new)
 
 
-def eval_replace(value: Any, old: str, new: str) -> Any:
+def reworded(value: Any, old: str, new: str) -> Any:
     if isinstance(value, dict):
-        return {key: eval_replace(inner, old, new) for key, inner in value.items()}
+        return {key: reworded(inner, old, new) for key, inner in value.items()}
     if isinstance(value, list):
-        return [eval_replace(inner, old, new) for inner in value]
+        return [reworded(inner, old, new) for inner in value]
     return value.replace(old, new) if isinstance(value, str) else value
 
 
@@ -238,7 +239,7 @@ def written_instead(call: Call) -> None:
             drop(call, moment)
     for moment in call.of_turn(3):
         if item in str(moment.event):
-            moment.event = eval_replace(moment.event, "output_audio", "output_text")
+            moment.event = reworded(moment.event, "output_audio", "output_text")
     for moment in call.of("response.output_text_transcript.*"):
         moment.event["type"] = moment.type.replace("output_text_transcript", "output_text")
 
@@ -263,7 +264,7 @@ def one_more_response(call: Call) -> None:
     for moment in call.of_turn(2):
         named = call.response(2) in str(moment.event) or call.item(2) in str(moment.event)
         if named or moment.type == "response.create":
-            event = eval_replace(renamed(moment.event, "x"), "Blue, I would say", "Or green it is")
+            event = reworded(renamed(moment.event, "x"), "Blue, I would say", "Or green it is")
             again.append(Moment(done.t_ns, moment.flags, event))
     call.moments[at:at] = again
 
@@ -545,6 +546,14 @@ PLANTS = [
         ),
     ),
     Plant(
+        "written, not said",
+        written_instead,
+        (
+            ("structure", 3, answer(3, "content[0]"), "changed"),
+            ("timing", 3, "turns[2].metrics.model_ms", "changed"),
+        ),
+    ),
+    Plant(
         "an event missing",
         lost_event("response.content_part.done"),
         (("structure", 3, answer(3, "events[5]"), "removed"),),
@@ -564,3 +573,41 @@ def test_a_planted_change_is_found_and_nothing_else(plant: Plant) -> None:
     diff = compare_records(plant.of().records, changed.records)
     found = tuple((d.level, d.n, d.path, d.kind) for d in diff.differences)
     assert found == plant.found, [(d.path, d.a, d.b) for d in diff.differences]
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len({plant.name for plant in PLANTS}) == len(PLANTS) >= 35
+
+
+def test_a_tool_called_again_after_its_answer() -> None:
+    """The response that only calls it, and what asked for that, go without saying."""
+    answered = '[[reply]]\nwhen = "degrees"\n'
+    again = 'function_call = { name = "get_weather", arguments = { city = "London", days = 3 } }\n'
+    records = SimulatedCall(SPOKEN.replace(answered, answered + again + answered)).play().records
+    diff = compare_records(spoken().records, records)
+    assert [(d.level, d.n, d.path, d.kind) for d in diff.differences] == [
+        ("structure", 2, "turns[1].tools[1]", "added"),
+        ("timing", 2, "turns[1].metrics.v2v_ms", "changed"),
+    ]
+
+
+def test_a_caller_who_interrupts_while_the_answer_is_made() -> None:
+    """The response is cancelled, and says so; how far it came follows from that."""
+    slow = SPOKEN.replace("rate = 5", "rate = 1.5")
+    stop, wait = '[[caller.step]]\nsay = "Stop', '[[caller.step]]\nwait = "reply"\n'
+    patient = slow.replace("interrupt_after_ms = 2000", "").replace(stop, wait + stop)
+    one, two = (SimulatedCall(scenario).play().records for scenario in (patient, slow))
+    assert [(d.level, d.path) for d in compare_records(one, two).differences] == [
+        ("structure", "turns[3].responses[0].status"),
+        ("text", "turns[3].responses[0].items[0].text"),
+        ("audio", "turns[3].responses[0].items[0].audio.ms"),
+        ("structure", "turns[3].events['conversation.item.truncate'][0]"),
+    ]
+
+
+def test_how_far_a_cancelled_answer_came_is_a_matter_of_time() -> None:
+    slow = SPOKEN.replace("rate = 5", "rate = 1.5")
+    early = slow.replace("interrupt_after_ms = 2000", "interrupt_after_ms = 1400")
+    one, two = (SimulatedCall(scenario).play().records for scenario in (slow, early))
+    assert {d.level for d in compare_records(one, two).differences} == {"timing"}
+    assert compare_records(one, two, level="text").equal
