@@ -30,6 +30,7 @@ Stereo = NDArray[np.int16]
 HOLD_MS = LONGEST_MS + 10_000.0
 """How long after its time a sample may still come: what is older is given away."""
 IDLE_MS = 5_000.0
+"""A strand that was fed nothing for so long is flushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,12 @@ def render(
 ) -> Iterator[Stereo]:
     """Sound from `start_ms` to `end_ms` as blocks of shape (n, 2): caller left, assistant right.
 
-    `session` has taken the records, or with `fold` takes them now; then `rate` is the highest of
-    the call only if it is given. Unless given, `end_ms` is the end of the call, and as delivered
-    that of its last sound if that is later. As `heard` it is by the virtual player, which knows
-    nothing unless `session.plays`. Memory does not grow with the call. What is wrong with the audio
-    is added to `faults`; `place` is told where each event's audio sounds. Raises ConvertError for
-    audio that comes hours ahead of its time.
+    `session` has taken the records, or with `fold` takes them now, in one pass. `rate` in Hz is the
+    highest of the call's audio, or with `fold`, when that is not known yet, 24,000. Unless given,
+    `end_ms` is the end of the call, and as delivered that of its last sound if that is later. As
+    `heard` it is by the virtual player, which knows nothing unless `session.plays`. Memory does not
+    grow with the call. What is wrong with the audio is added to `faults`; `place` is told where
+    each event's audio sounds. Raises ConvertError for hours of audio that come at one time.
     """
     pieces = Pieces(session, records, fold=fold, faults=faults)
     mixdown = Mixdown(session, heard, rate or rate_of(session), place)
@@ -89,7 +90,7 @@ class Mixdown:
         self._microphone = Microphone()
         self._caller = Strand(self._canvases[0], rate, self._teller("caller", ""))
         self._items: dict[str, Strand] = {}
-        self._active: dict[Strand, float] = {}  # with the time of the last piece
+        self._active: dict[Strand, float] = {}  # those not flushed, with their last piece's time
         self._ends: dict[str, int] = {}  # of each response, as delivered
 
     def blocks(

@@ -211,7 +211,9 @@ class Pieces:
     def _is_due(self) -> bool:
         """Whether what was gathered is enough."""
         parts = self._parts
-        return bool(parts) and (self.now_ms - parts[0][1] > GATHER_MS or len(parts) >= MAX_GATHERED)
+        return bool(parts) and (
+            self.now_ms - parts[0][1] > GATHER_MS or self._gathered > MAX_GATHERED
+        )
 
     def _flush(self) -> Iterator[Piece]:
         """The appends that were gathered."""
