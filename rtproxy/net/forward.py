@@ -15,6 +15,7 @@ from aiohttp.web_protocol import RequestHandler
 from yarl import URL
 
 from rtproxy.errors import UpstreamError
+from rtproxy.net.certificate import normal_host
 from rtproxy.net.handshake import TLS_RECORD, HandshakeError, first_byte
 from rtproxy.net.lobby import Lobby
 from rtproxy.net.refusal import refuse
@@ -76,8 +77,11 @@ class Forwarder:
     async def connect(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve a CONNECT request until its connection is gone."""
         try:
-            host, port = split_authority(request.raw_path)
+            named, port = split_authority(request.raw_path)
         except ValueError:
+            named, port = "", 0
+        host = normal_host(named)
+        if host is None:
             return refuse(400, "CONNECT is for HOST:PORT.")
         where = f"{url_host(host)}:{port}"
         if self._routes.is_own(host, port):

@@ -6,7 +6,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from rtproxy.errors import UpstreamError
@@ -57,11 +57,11 @@ class ConnectTo:
 class HttpProxy:
     """A proxy that is asked for connections. Its `url` may hold a password."""
 
-    url: str
+    url: str = field(repr=False)
     host: str
     port: int
     is_tls: bool
-    authorization: str | None
+    authorization: str | None = field(repr=False)
 
     def __str__(self) -> str:
         return f"{url_host(self.host)}:{self.port}"

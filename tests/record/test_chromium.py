@@ -171,3 +171,19 @@ async def test_a_page_that_holds_no_key(tmp_path: Path) -> None:
     assert key.encode() not in path.read_bytes()
     with open_tape(path) as tape:
         assert "authorization" not in json.dumps(tape.header.fields["request"]).lower()
+
+
+async def test_a_page_whose_browser_uses_us_as_its_proxy(tmp_path: Path) -> None:
+    """It opens the service's own address, and talks to a tape."""
+    home = tmp_path / "home"
+    authority = Authority.open(tmp_path / "ca")
+    trust(authority, home)
+    async with page(home) as opened, recording(tmp_path) as proxy:
+        recorded = await call(opened, proxy.url, OFFERED)
+    (path,) = (tmp_path / "tapes").glob("*.rtape")
+    replaying = ReplaySettings(speed=float("inf"), forward=True, ca_folder=tmp_path / "ca")
+    async with TapeServer(load_shelf([path]), replaying) as server:
+        async with page(home, f"--proxy-server={server.url}") as opened:
+            assert await call(opened, "https://api.openai.com", OFFERED) == recorded
+        await server.settle(5)
+        assert list(map(str, server.journal.failures())) == []

@@ -136,7 +136,8 @@ async def test_other_hosts_pass_untouched(tmp_path: Path) -> None:
         theirs = on.theirs.name
     assert organisation["commonName"] == theirs
     assert list((tmp_path / "tapes").iterdir()) == []
-    assert on.told == [f"{OTHER}:443 opened", f"{OTHER}:443 passed on unread, no tape"]
+    passed = f"{OTHER}:443 passed on unread, no tape (--intercept {OTHER} tapes it)"
+    assert on.told == [f"{OTHER}:443 opened", passed]
     assert on.proxy.status.bytes > 10_000
 
 
@@ -249,6 +250,28 @@ async def test_what_comes_with_the_connect_reaches_other_hosts(tmp_path: Path) -
         writer.close()
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "CONNECT api.openai.com:443 HTTP/1.0\r\n\r\n",  # as Python's http.client did until 3.12
+        "CONNECT API.OpenAI.com.:443 HTTP/1.1\r\nHost: x\r\nProxy-Connection: keep-alive\r\n\r\n",
+        "CONNECT api.openai.com:443 HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic eDp5\r\n\r\n",
+    ],
+)
+async def test_ways_to_ask_for_an_intercepted_host(tmp_path: Path, head: str) -> None:
+    async with stage(tmp_path) as on:
+
+        def ask() -> bytes:
+            with socket.create_connection(on.address, timeout=20) as plain:
+                plain.sendall(head.encode())
+                assert plain.recv(100).startswith(b"HTTP/1.1 200 ")
+                with on.trust.wrap_socket(plain, server_hostname=HOST) as client:
+                    client.sendall(f"GET /v1/models HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+                    return client.recv(100)
+
+        assert (await asyncio.to_thread(ask)).startswith(b"HTTP/1.1 200 OK")
+
+
 @pytest.mark.parametrize("by_server", [True, False])
 async def test_a_reset_passes_through_a_tunnel(tmp_path: Path, by_server: bool) -> None:
     ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -327,6 +350,8 @@ async def test_a_slow_client_of_a_tunnel_slows_its_server_down(tmp_path: Path) -
         ("CONNECT api.openai.com HTTP/1.1\r\nHost: x", 400),
         ("CONNECT api.openai.com:0 HTTP/1.1\r\nHost: x", 400),
         ("CONNECT /etc/passwd HTTP/1.1\r\nHost: x", 400),
+        ("CONNECT a_b..test:443 HTTP/1.1\r\nHost: x", 400),
+        ("CONNECT b\xfccher.test:443 HTTP/1.1\r\nHost: x", 400),
         ("CONNECT nobody.invalid:443 HTTP/1.1\r\nHost: x", 502),
         ("CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: x", 502),
         ("GET ftp://api.openai.com/x HTTP/1.1\r\nHost: x", 400),
