@@ -351,7 +351,6 @@ async def test_a_slow_client_of_a_tunnel_slows_its_server_down(tmp_path: Path) -
         ("CONNECT api.openai.com:0 HTTP/1.1\r\nHost: x", 400),
         ("CONNECT /etc/passwd HTTP/1.1\r\nHost: x", 400),
         ("CONNECT a_b..test:443 HTTP/1.1\r\nHost: x", 400),
-        ("CONNECT b\xfccher.test:443 HTTP/1.1\r\nHost: x", 400),
         ("CONNECT nobody.invalid:443 HTTP/1.1\r\nHost: x", 502),
         ("CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: x", 502),
         ("GET ftp://api.openai.com/x HTTP/1.1\r\nHost: x", 400),
