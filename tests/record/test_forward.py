@@ -443,3 +443,28 @@ async def test_a_stop_ends_all_of_it_in_time(tmp_path: Path) -> None:
     (path,) = (tmp_path / "tapes").glob("*.rtape")
     with open_tape(path) as tape:
         assert tape.state == "sealed"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_one_proxy_behind_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """The outer one is found in the environment; neither goes round in a circle."""
+    async with stage(tmp_path) as on:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, on.proxy.url)
+        assert on.proxy.authority is not None
+        settings = Settings(
+            upstream=f"{scheme}://{HOST}",
+            port=0,
+            out=tmp_path / "inner",
+            upstream_ca=on.proxy.authority.path,
+        )
+        async with Proxy(settings) as inner, aiohttp.ClientSession() as session:
+            async with session.get(f"{inner.url}/v1/models") as response:
+                assert response.status == 200
+            url = f"{inner.url}/v1/realtime?model={MODEL}"
+            async with session.ws_connect(url) as socket:
+                log = await converse_in_json(socket.send_str, socket.receive_str)
+    for folder in ("inner", "tapes"):
+        check_tape(tmp_path / folder, log)
