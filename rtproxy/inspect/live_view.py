@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rtproxy.inspect.listing import Lull, Missing
 from rtproxy.inspect.overview import Overview
-from rtproxy.inspect.screen import ASCII, LABEL, LABEL_CELLS, QUIET, Screen
+from rtproxy.inspect.screen import ASCII, LABEL, LABEL_CELLS, MIN_WIDTH, QUIET, Screen, cut
 from rtproxy.inspect.timeline import Moments, Span, span_of
 from rtproxy.inspect.view import View
 from rtproxy.realtime.session import Session
@@ -108,8 +108,9 @@ class LiveView:
         turn = f"turn {session.turns.all[-1].n} · " if session.turns.all else ""
         said = f"{turn}{WORDS[stage]}"
         rest = f" · {minutes:.0f}:{seconds:04.1f} · {session.events:,} events"
+        room = max(MIN_WIDTH, self._console.width) - LABEL_CELLS - len(said)
         label = screen.paint(LABEL, f"{'now':<{LABEL_CELLS}}")
-        return label + screen.paint(STAGES[stage], said) + screen.paint(QUIET, rest)
+        return label + screen.paint(STAGES[stage], said) + screen.paint(QUIET, cut(rest, room))
 
     def _window(self) -> tuple[Span, float]:
         """What the lanes show, and the share of their width that it fills."""

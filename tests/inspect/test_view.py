@@ -70,14 +70,13 @@ def test_the_view_looks_like_this(name: str, width: int | None, colour: bool) ->
     assert found == path.read_text("utf-8")
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 150, 200])
+@pytest.mark.parametrize("width", [60, 66, 72, 80, 100, 150, 200])
 @pytest.mark.parametrize("name", [*CALLS, "sample"])
 def test_no_line_of_the_view_is_wider_than_the_terminal(name: str, width: int) -> None:
     records = sample() if name == "sample" else simulated(name)
     for turn in (None, 1):
         plain = shown(records, width, turn=turn)
-        # Of less than 80 columns only the table needs more.
-        assert max(map(cell_len, plain.splitlines())) <= max(width, 80)
+        assert max(map(cell_len, plain.splitlines())) <= width
         assert ESCAPE.sub("", shown(records, width, colour=True, turn=turn)) == plain
 
 
@@ -109,6 +108,51 @@ def test_a_finding_stands_where_it_shows() -> None:
     lanes = lanes_of("rate-limit")
     assert lanes["findings"].text.endswith("■1")
     assert lanes["responses"].text.endswith("!")
+
+
+def test_an_error_stands_where_it_came() -> None:
+    call = Script()
+    call.server(0, "session.created", session=SESSION)
+    call.server(500, "error", error={"message": "No."})
+    call.client(1000, "session.update", session={})
+    for width in (80, 100):
+        lines = shown(call.records, width).splitlines()
+        [errors] = [line for line in lines if line.startswith("errors")]
+        assert errors[LABEL_CELLS:].strip() == "!"
+        assert abs(errors.index("!") - LABEL_CELLS - (width - LABEL_CELLS) / 2) <= 1
+
+
+def long_call(turns: int, turn_ms: int = 10_000) -> list[Piece]:
+    """Typed turns, one after the other."""
+    call = Script()
+    call.server(0, "session.created", session=SESSION)
+    for n in range(turns):
+        content = [{"type": "input_text", "text": f"Question {n}"}]
+        item = {"type": "message", "role": "user", "content": content}
+        call.client(n * turn_ms + 1, "conversation.item.create", item=item)
+        call.client(n * turn_ms + 2, "response.create")
+        call.server(n * turn_ms + 30, "response.created", response={"id": f"r{n}"})
+        done = {"id": f"r{n}", "status": "completed"}
+        call.server((n + 1) * turn_ms - 1000, "response.done", response=done)
+    return call.records
+
+
+@pytest.mark.parametrize(
+    ("turns", "width", "strips"),
+    [(10, 80, 1), (12, 80, 2), (40, 80, 4), (400, 80, 4), (40, 200, 2)],
+)
+def test_a_long_call_has_strips(turns: int, width: int, strips: int) -> None:
+    lines = shown(long_call(turns), width).splitlines()
+    lanes = [line[LABEL_CELLS:] for line in lines if line.startswith("turns")]
+    assert len(lanes) == strips
+    # Each turn's number stands once, in order, as far as there is room.
+    numbers = [int(word) for lane in lanes for word in lane.replace("─", " ").split()]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == 1
+    assert (turns > 40) or numbers == list(range(1, turns + 1))
+    hint = "--turn N zooms in on a turn"
+    assert (hint in lines) is (strips > 1)
+    assert "╷0" in lines[next(n for n, line in enumerate(lines) if "╷" in line)]
 
 
 def test_one_turn_fills_the_width() -> None:
