@@ -76,6 +76,8 @@ class Forwarder:
 
     async def connect(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve a CONNECT request until its connection is gone."""
+        if request.protocol in self._destinations:
+            return refuse(405, "A server is reached already; it is asked for no other one.")
         try:
             named, port = split_authority(request.raw_path)
         except ValueError:

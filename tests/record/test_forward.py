@@ -272,6 +272,15 @@ async def test_ways_to_ask_for_an_intercepted_host(tmp_path: Path, head: str) ->
         assert (await asyncio.to_thread(ask)).startswith(b"HTTP/1.1 200 OK")
 
 
+async def test_a_tunnel_in_a_tunnel_is_refused(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        _, reader, writer = await on.connect(
+            f"{HOST}:80", early=f"CONNECT {OTHER}:80 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        )
+        assert (await reader.readline()).startswith(b"HTTP/1.1 405 ")
+        writer.close()
+
+
 @pytest.mark.parametrize("by_server", [True, False])
 async def test_a_reset_passes_through_a_tunnel(tmp_path: Path, by_server: bool) -> None:
     ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
