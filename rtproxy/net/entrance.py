@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from rtproxy.errors import ListenError
-from rtproxy.net.listener import SERVING, SiteFactory, listen
+from rtproxy.net.listener import IDLE_S, Server, SiteFactory, listen
+from rtproxy.net.refusal import refuse
 from rtproxy.net.route import Routes
+from rtproxy.net.stop import Stop
+from rtproxy.net.takeover import raw_headers
+from rtproxy.net.token import Token
 from rtproxy.net.tunnel import Tunnels
-from rtproxy.wire.address import is_loopback
+from rtproxy.wire.address import is_loopback, origin_form
+from rtproxy.wire.handshake import Headers
 
 if TYPE_CHECKING:
     from rtproxy.net.authority import Authority
@@ -40,8 +45,17 @@ class Access:
     """Patterns of the hosts whose connections a forward proxy looks into."""
     ca_folder: Path | None = None
     """Where the local CA is, if it is not at its usual place."""
+    token: Token | None = None
+    """What clients must know; without it there are none from elsewhere."""
+    idle_s: float = IDLE_S
+    """How long a connection may ask for nothing, or take until it has asked."""
 
     def __post_init__(self) -> None:
+        if self.token is None and not self.forward and not is_loopback(self.host):
+            raise ListenError(
+                f"{self.host} can be reached from other machines, and whoever reaches it could "
+                "use it; add --allow-remote, which has clients know a token."
+            )
         if self.forward and not is_loopback(self.host):
             raise ListenError(
                 "A forward proxy passes on whatever it is asked to, so --forward listens on "
@@ -59,6 +73,7 @@ class Entrance:
 
     `routes` and `proxy_context` are for a forward proxy's tunnels; without `tunnels` it refuses
     them. `tell` is called with where a client wanted to go, and a sentence: why it could not.
+    `serve` calls `take` first.
     """
 
     def __init__(
@@ -70,9 +85,10 @@ class Entrance:
         tunnels: Tunnels | None,
         proxy_context: Callable[[], ssl.SSLContext],
         tell: Callable[[str, str], None],
-        shutdown_s: float,
+        shutdown_s: float = 0.0,
     ) -> None:
         self.url = ""
+        """Where clients are to be pointed, the token included; empty until we listen."""
         self.authority: Authority | None = None
         """The CA that clients must trust, if they must."""
         self.forwarder: Forwarder | None = None
@@ -85,12 +101,13 @@ class Entrance:
         self._told: set[tuple[str, str]] = set()
         self._shutdown_s = shutdown_s
         self._runner: web.ServerRunner | None = None
+        self._server: Server | None = None
 
     async def open(self) -> None:
         """Listen; on return, clients can connect. Raises TlsError or ListenError."""
         access = self._access
         if not (access.tls or access.forward):
-            await self._listen(web.Server(self._serve, **SERVING))
+            await self._listen(Server(self._serve, idle_s=access.idle_s))
             return
         from rtproxy.net.authority import Authority
         from rtproxy.net.forward import Forwarder
@@ -99,7 +116,9 @@ class Entrance:
 
         self.authority = Authority.open(access.ca_folder)
         leaves = Leaves(self.authority)
-        server = TlsServer(self._serve, leaves, partial(self._tell_once, access.host))
+        server = TlsServer(
+            self._serve, leaves, partial(self._tell_once, access.host), idle_s=access.idle_s
+        )
         if access.tls:
             await self._listen(server, TlsSite)
             return
@@ -113,18 +132,55 @@ class Entrance:
         )
         await self._listen(server)
 
+    def take(self, request: web.BaseRequest) -> tuple[str, Headers] | web.Response:
+        """What a request is for: its target and its headers, without what is only for us.
+
+        Or the answer to one that does not know our token.
+        """
+        target, headers = origin_form(request.raw_path), raw_headers(request)
+        token = self._access.token
+        if token is None:
+            return target, headers
+        taken = token.take(target, headers)
+        if taken is not None:
+            return taken
+        return refuse(
+            401,
+            "rtproxy is open to other machines here, so clients must know the token that it "
+            "printed: http://HOST:PORT/t/TOKEN as their base URL, or the header X-Rtproxy-Token.",
+            code="token_missing",
+        )
+
+    async def shut(self, stop: Stop, grace_s: float) -> None:
+        """Take no more clients, and give those whose requests are being answered some time."""
+        if self._runner is None or self._server is None:
+            return
+        for site in self._runner.sites:
+            await site.stop()
+        self._server.crowd.dismiss()
+        await self.settle(stop, grace_s)
+
+    async def settle(self, stop: Stop, seconds: float) -> None:
+        """Wait until no request is being answered, `seconds` at most."""
+        if self._server is not None:
+            await stop.wait_for([self._server.crowd.all_served()], seconds)
+
     async def close(self) -> None:
-        """Stop listening and end the connections, those in the middle of an answer last."""
+        """Stop listening and end what is still there, after `shutdown_s` at most."""
+        await self.shut(Stop(), self._shutdown_s)
         if self.forwarder is not None:
             self.forwarder.close()
+        if self._server is not None:
+            await self._server.cut()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _listen(self, server: web.Server, site: SiteFactory = web.TCPSite) -> None:
+    async def _listen(self, server: Server, site: SiteFactory = web.TCPSite) -> None:
         access = self._access
         runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=self._shutdown_s)
-        self.url = await listen(runner, access.host, access.port, site)
-        self._runner = runner
+        url = await listen(runner, access.host, access.port, site)
+        self.url = url + (access.token.prefix if access.token is not None else "")
+        self._runner, self._server = runner, server
         self._routes.own = runner.addresses[0][:2]
 
     def _tell_once(self, where: str, sentence: str) -> None:

@@ -1,14 +1,20 @@
 """Listening on an address: how every server of ours starts, and why it cannot."""
 
+import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from rtproxy.errors import ListenError
+from rtproxy.net.crowd import Crowd, current_limits
+from rtproxy.net.refusal import refuse
 from rtproxy.wire.address import url_host, why_not_listening
 
-BACKLOG = 1024
+IDLE_S = 75.0
+"""How long a connection may ask for nothing, or take until it has asked."""
 LONGEST_HEADER = 64 * 1024
 """Bytes of a request's line, and of one of its headers; longer ones are answered with 400."""
 
@@ -19,7 +25,55 @@ SERVING: dict[str, Any] = {
     "max_line_size": LONGEST_HEADER,
     "max_field_size": LONGEST_HEADER,
 }
-"""Options of aiohttp's `web.Server` and `web.AppRunner` that all our servers have."""
+"""Options of aiohttp's `web.Server` that all our servers have."""
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Server(web.Server):
+    """aiohttp's server, which keeps count of its connections and does not take too many."""
+
+    def __init__(self, handler: Handler, *, idle_s: float = IDLE_S, **options: Any) -> None:
+        # aiohttp takes the time of a connection that asks for nothing from its first moment on,
+        # so that this bounds how long a request's head may take as well.
+        super().__init__(self._attend, keepalive_timeout=idle_s, **SERVING, **options)
+        self.crowd = Crowd(current_limits())
+        self._handler = handler
+        self._answering: set[asyncio.Task[Any]] = set()
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self.crowd.arrive(handler, transport)
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self.crowd.leave(handler)
+
+    async def _attend(self, request: web.BaseRequest) -> web.StreamResponse:
+        guest = request.protocol
+        if not self.crowd.begin(guest):
+            return refuse(
+                503,
+                f"rtproxy serves {self.crowd.limits.served:,} connections at once and has them; "
+                "end some, or give it more descriptors (ulimit -n).",
+                code="too_many_connections",
+            )
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
+        try:
+            return await self._handler(request)
+        finally:
+            self._answering.discard(task)
+            self.crowd.end(guest)
+
+    async def cut(self) -> None:
+        """Give up the requests that are being answered, and return when all of them are over."""
+        tasks = list(self._answering)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
 
 class SiteFactory(Protocol):
@@ -31,14 +85,15 @@ class SiteFactory(Protocol):
 
 
 async def listen(
-    runner: web.BaseRunner, host: str, port: int, site: SiteFactory = web.TCPSite
+    runner: web.ServerRunner, host: str, port: int, site: SiteFactory = web.TCPSite
 ) -> str:
     """Start a server on an address and return its URL; port 0 takes any free one.
 
     Raises ListenError, and cleans the runner up, when the address cannot be had.
     """
     await runner.setup()
-    listener = site(runner, host, port, backlog=BACKLOG)
+    assert isinstance(runner.server, Server)
+    listener = site(runner, host, port, backlog=runner.server.crowd.limits.backlog)
     try:
         await listener.start()
     except (OSError, OverflowError) as error:

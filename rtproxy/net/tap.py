@@ -70,6 +70,12 @@ class Side(asyncio.Protocol):
         """Whether the end of stream has passed in both directions."""
         return self._ended and self._sent_eof
 
+    @property
+    def can_be_told(self) -> bool:
+        """Whether this side still takes bytes."""
+        is_open = not (self._sent_eof or self.transport.is_closing())
+        return is_open and self._resetting is None
+
     def pause_writing(self) -> None:
         self.peer.transport.pause_reading()
 
@@ -90,6 +96,10 @@ class Side(asyncio.Protocol):
         elif not self.is_over:
             self._recorder.lost(exc, from_server=self._from_server)
             self.peer.reset()
+        self.let_go(exc)
+
+    def let_go(self, exc: Exception | None) -> None:
+        """The connection is gone, for whatever reason."""
         self._former.connection_lost(exc)
         if not self.gone.done():
             self.gone.set_result(None)

@@ -6,7 +6,7 @@ asked for. Either way a handler of this server is behind it and serves its reque
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from aiohttp.web_protocol import RequestHandler
 from rtproxy.net.certificate import normal_host
 from rtproxy.net.handshake import TLS_RECORD, HandshakeError, first_byte, shake_hands
 from rtproxy.net.leaves import Leaves
-from rtproxy.net.listener import SERVING
+from rtproxy.net.listener import Handler, Server
 from rtproxy.net.lobby import Lobby
 from rtproxy.wire.address import is_loopback
 
@@ -28,8 +28,6 @@ NO_TLS_ANSWER = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
     b"\r\nrtproxy speaks TLS here: use https:// or wss://.\n"
 )
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Door(Lobby):
@@ -44,7 +42,7 @@ class Door(Lobby):
         self._server.admit(cast(asyncio.Transport, transport), self._hosts, self)
 
 
-class TlsServer(web.Server):
+class TlsServer(Server):
     """Serves requests on connections that it is given, and does their handshakes first.
 
     `tell` is called with a sentence when a client's handshake has failed.
@@ -53,7 +51,7 @@ class TlsServer(web.Server):
     def __init__(
         self, handler: Handler, leaves: Leaves, tell: Callable[[str], None], **options: Any
     ) -> None:
-        super().__init__(handler, **SERVING, **options)
+        super().__init__(handler, **options)
         self.leaves = leaves
         self._tell = tell
         self._gone: dict[RequestHandler, asyncio.Future[None]] = {}
@@ -68,6 +66,7 @@ class TlsServer(web.Server):
 
     def admit(self, transport: asyncio.Transport, hosts: tuple[str, ...], lobby: Lobby) -> None:
         """Begin the handshake on a new connection."""
+        self.crowd.arrive(lobby, transport)
         task = asyncio.get_running_loop().create_task(self._admit(transport, hosts, lobby))
         self._admitting.add(task)
         task.add_done_callback(self._admitting.discard)
@@ -119,18 +118,20 @@ class TlsServer(web.Server):
     async def _admit(
         self, transport: asyncio.Transport, hosts: tuple[str, ...], lobby: Lobby
     ) -> None:
-        first = await first_byte(lobby)
-        if first not in (b"", TLS_RECORD):
-            self._tell(NO_TLS)
-            transport.write(NO_TLS_ANSWER)
-            transport.close()
-        elif not first:
-            transport.abort()
-        else:
-            try:
+        try:
+            first = await first_byte(lobby)
+            if first not in (b"", TLS_RECORD):
+                self._tell(NO_TLS)
+                transport.write(NO_TLS_ANSWER)
+                transport.close()
+            elif not first:
+                transport.abort()
+            else:
                 await self.secure(self.stand_by(transport), transport, hosts, lobby)
-            except HandshakeError as error:
-                self._tell(str(error))
+        except HandshakeError as error:
+            self._tell(str(error))
+        finally:
+            self.crowd.leave(lobby)
 
     def forget(self, handler: RequestHandler) -> None:
         """Wait no longer for a handler's connection."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtproxy.realtime.event import mapping, string
-from rtproxy.tape.record import Control
+from rtproxy.tape.record import INJECTED, Control
 
 Data = Mapping[str, Any]
 
@@ -119,6 +119,8 @@ class Ending:
     by_server: bool
     code: int | None = None
     reason: str | None = None
+    injected: bool = False
+    """A proxy made it; then `by_server` says that it was the client who got it."""
 
     @classmethod
     def of(cls, control: Control, t_ms: float) -> "Ending":
@@ -130,12 +132,13 @@ class Ending:
             control.from_server,
             code if type(code) is int else None,
             string(control.data, "reason"),
+            bool(control.flags & INJECTED) and control.name == "close",
         )
 
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
-            "by": "server" if self.by_server else "client",
+            "by": "proxy" if self.injected else "server" if self.by_server else "client",
             "code": self.code,
             "reason": self.reason,
             "seq": self.seq,

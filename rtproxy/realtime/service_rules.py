@@ -150,6 +150,8 @@ def _unfinished(meter: Meter) -> int | None:
 
 
 def _broken(ending: Ending) -> bool:
+    if ending.injected:
+        return False
     if ending.name == "close":
         return ending.by_server and ending.code not in NORMAL
     return ending.by_server or ending.name in ("refused", "protocol_error")

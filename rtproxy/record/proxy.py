@@ -12,9 +12,11 @@ from aiohttp import web
 
 from rtproxy.errors import RtproxyError
 from rtproxy.net.entrance import REALTIME_HOSTS, Access, Entrance
+from rtproxy.net.listener import IDLE_S
 from rtproxy.net.refusal import refuse
 from rtproxy.net.route import ConnectTo, Routes
-from rtproxy.net.takeover import raw_headers
+from rtproxy.net.stop import FAREWELL_S, Stop
+from rtproxy.net.token import Token
 from rtproxy.net.trust import upstream_context
 from rtproxy.record.dialler import Dialler
 from rtproxy.record.exchange import HttpMode, HttpRelay
@@ -26,7 +28,7 @@ from rtproxy.record.tunnels import CountedTunnels
 from rtproxy.record.upstream import Upstream
 from rtproxy.record.websocket import WebSocketRelay
 from rtproxy.tape.writer import Durability
-from rtproxy.wire.address import is_addressed_to, origin_form
+from rtproxy.wire.address import is_addressed_to
 from rtproxy.wire.handshake import is_websocket_upgrade
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 
 DEFAULT_UPSTREAM = "https://api.openai.com"
 DEFAULT_PORT = 8787
-FAREWELL_S = 2.0
-"""How long HTTP requests that are under way may take to end when the proxy is stopped."""
 MAX_MESSAGE = 64 * 1024 * 1024
 """Longest message that is put on a tape, in bytes; longer ones pass and leave a gap record."""
 
@@ -66,6 +66,10 @@ class Settings:
     """Take servers' certificates whoever signed them."""
     inject: Injection | None = None
     """A key for requests to the upstream that have none."""
+    token: Token | None = None
+    """What clients must know; with it, they may be on other machines."""
+    idle_s: float = IDLE_S
+    """How long a connection may ask for nothing, or take until it has asked."""
 
 
 class Proxy:
@@ -79,6 +83,7 @@ class Proxy:
         self.settings = settings
         self.status = status or Status()
         self._upstream = Upstream.parse(settings.upstream)
+        self._own_secrets = () if settings.token is None else (settings.token.value,)
         self._routes = Routes(settings.connect_to)
         context = partial(upstream_context, settings.upstream_ca, verify=not settings.insecure)
         self._context = cache(context)
@@ -89,6 +94,8 @@ class Proxy:
             forward=settings.forward,
             intercept=(self._upstream.host, *REALTIME_HOSTS, *settings.intercept),
             ca_folder=settings.ca_folder,
+            token=settings.token,
+            idle_s=settings.idle_s,
         )
         self._entrance = Entrance(
             self.serve,
@@ -97,7 +104,6 @@ class Proxy:
             tunnels=CountedTunnels(self.status),
             proxy_context=self._context,
             tell=self.status.remark,
-            shutdown_s=FAREWELL_S,
         )
 
     @property
@@ -131,10 +137,16 @@ class Proxy:
             await self._dialler.close()
             raise
 
-    async def close(self) -> None:
-        """Stop listening, hang up what is still connected, seal every tape."""
+    async def close(self, stop: Stop | None = None, grace_s: float = 0.0) -> None:
+        """Stop listening, give what is under way `grace_s` to end, close the rest, seal all tapes.
+
+        If `stop` becomes urgent, nothing is waited for any longer.
+        """
+        stop = stop or Stop()
+        await self._entrance.shut(stop, grace_s)
         self._websockets.hang_up("the proxy was stopped")
-        await self._websockets.settle(FAREWELL_S)
+        await self._entrance.settle(stop, FAREWELL_S)
+        await self._websockets.close()
         await self._entrance.close()
         await self._dialler.close()
 
@@ -158,10 +170,9 @@ class Proxy:
             raise  # the client has gone; nobody is left to be answered
         except Exception as error:
             # Nobody expected this. One request fails, and the others go on.
-            sentence = (
-                f"{request.path} failed: {type(error).__name__}: {error}. Please report this."
-            )
-            self.status.fail(Traffic(request.path), sentence)
+            what = f"A {request.method} request"
+            sentence = f"{what} failed: {type(error).__name__}: {error}. Please report this."
+            self.status.fail(Traffic(what), sentence)
             return refuse(500, sentence)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -181,9 +192,11 @@ class Proxy:
             assert forwarder is not None
             upstream = Upstream(destination.origin)
             taped = forwarder.intercepts(destination.host)
-        headers = raw_headers(request)
-        target = origin_form(request.raw_path)
-        outgoing = Outgoing(upstream, target, headers, headers, taped=taped)
+        taken = self._entrance.take(request)
+        if isinstance(taken, web.Response):
+            return taken
+        target, headers = taken
+        outgoing = Outgoing(upstream, target, headers, headers, self._own_secrets, taped=taped)
         inject = self.settings.inject
         if (
             inject is not None
@@ -194,7 +207,8 @@ class Proxy:
             if why_not is not None:
                 return refuse(403, why_not)
             sent = inject.apply(headers)
-            outgoing = replace(outgoing, sent=sent, secrets=(inject.key,))
+            secrets = (*self._own_secrets, inject.key)
+            outgoing = replace(outgoing, sent=sent, secrets=secrets)
         if is_websocket_upgrade(request.method, headers):
             return await self._websockets.relay(request, outgoing)
         return await self._http.relay(request, outgoing)

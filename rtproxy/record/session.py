@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from rtproxy.record.status import Traffic
 from rtproxy.record.tapes import Tape
-from rtproxy.tape.record import FROM_SERVER, NOT_FORWARDED, REDACTED
+from rtproxy.tape.record import FROM_SERVER, INJECTED, NOT_FORWARDED, REDACTED
 from rtproxy.wire.deflate import Deflate
+from rtproxy.wire.frame import CONTROL_MAX
 from rtproxy.wire.message import (
     Close,
     Message,
@@ -17,8 +18,64 @@ from rtproxy.wire.message import (
     WireEvent,
 )
 
+ALL_CONTROL = CONTROL_MAX
+"""The longest message that is decoded where only control frames matter."""
 
-class SessionRecorder:
+
+class Follower:
+    """Follows what both sides say, frame by frame, and tapes nothing; counts bytes in `traffic`."""
+
+    def __init__(
+        self, deflate: Deflate | None, *, traffic: Traffic, max_message: int = ALL_CONTROL
+    ) -> None:
+        self._client = MessageDecoder(from_client=True, deflate=deflate, max_message=max_message)
+        self._server = MessageDecoder(from_client=False, deflate=deflate, max_message=max_message)
+        self._traffic = traffic
+        self._closed: set[bool] = set()
+        self._lost = False
+        """Whether decoding has failed, so that nobody knows where a frame ends."""
+
+    def received(self, data: bytes, *, from_server: bool, forwarded: bool) -> None:  # noqa: ARG002
+        self._traffic.count_bytes(len(data), from_server=from_server)
+        self._follow(data, from_server)
+
+    def ended(self, *, from_server: bool) -> None: ...
+
+    def lost(self, error: Exception, *, from_server: bool) -> None: ...
+
+    def mark(self, text: str) -> None: ...
+
+    def injected(self, code: int, reason: str, *, from_server: bool) -> None: ...
+
+    def has_closed(self, *, from_server: bool) -> bool:
+        """Whether a close frame has come from this side."""
+        return from_server in self._closed
+
+    def mid_frame(self, *, from_server: bool) -> bool:
+        """Whether what has come from this side ends in the middle of a frame, or may do so."""
+        return self._lost or self._decoder(from_server).mid_frame
+
+    def rest_of_frame(self, data: bytes, *, from_server: bool) -> int:
+        """How many of the next bytes from this side belong to the frame under way."""
+        return len(data) if self._lost else self._decoder(from_server).rest_of_frame(data)
+
+    def _decoder(self, from_server: bool) -> MessageDecoder:
+        return self._server if from_server else self._client
+
+    def _follow(self, data: bytes, from_server: bool) -> None:
+        """Take bytes of which nothing is kept."""
+        if self._lost:
+            return
+        try:
+            events = self._decoder(from_server).feed(data)
+        except Exception:
+            self._lost = True  # nobody expected this; the session goes on
+            return
+        if any(isinstance(event, Close) for event in events):
+            self._closed.add(from_server)
+
+
+class SessionRecorder(Follower):
     """Decodes what the tap shows it, removes secrets, and writes the records of each read.
 
     It never raises: an error that nobody expected ends the recording, not the session.
@@ -34,34 +91,39 @@ class SessionRecorder:
         on_failure: Callable[[Exception], None],
         max_message: int,
     ) -> None:
+        super().__init__(deflate, traffic=traffic, max_message=max_message)
         self.failure: Exception | None = None
         self._finished = False
         self._now_ns = tape.now_ns
         self._writer = tape.writer
         self._redactor = tape.redactor
-        self._client = MessageDecoder(from_client=True, deflate=deflate, max_message=max_message)
-        self._server = MessageDecoder(from_client=False, deflate=deflate, max_message=max_message)
-        self._traffic = traffic
         self._on_failure = on_failure
 
     def received(self, data: bytes, *, from_server: bool, forwarded: bool) -> None:
         t_ns = self._now_ns()
         self._traffic.count_bytes(len(data), from_server=from_server)
-        if self._finished or self.failure is not None:
+        if self._finished:
+            return
+        if self.failure is not None:
+            self._follow(data, from_server)
             return
         flags = FROM_SERVER if from_server else 0
         if not forwarded:
             flags |= NOT_FORWARDED
         try:
-            decoder = self._server if from_server else self._client
-            self._write(decoder.feed(data), t_ns, flags)
+            events = (self._server if from_server else self._client).feed(data)
+        except Exception as error:
+            self._lost = True
+            self._fail(error)
+            return
+        try:
+            self._write(events, t_ns, flags)
         except Exception as error:
             self._fail(error)
 
     def ended(self, *, from_server: bool) -> None:
-        decoder = self._server if from_server else self._client
         flags = FROM_SERVER if from_server else 0
-        self._note(decoder.eof(), flags, "eof", {})
+        self._note(self._decoder(from_server).eof(), flags, "eof", {})
 
     def lost(self, error: Exception, *, from_server: bool) -> None:
         flags = FROM_SERVER if from_server else 0
@@ -70,6 +132,11 @@ class SessionRecorder:
     def mark(self, text: str) -> None:
         """Put a marker on the tape: something that the proxy did, in words."""
         self._note([], 0, "marker", {"text": text})
+
+    def injected(self, code: int, reason: str, *, from_server: bool) -> None:
+        """Tape a close frame of ours; `from_server` if it is the client that gets it."""
+        flags = INJECTED | (FROM_SERVER if from_server else 0)
+        self._note([], flags, "close", {"code": code, "reason": reason})
 
     def finish(self) -> None:
         """Take no more: what still comes from a connection that is torn down is not on the tape."""
@@ -87,7 +154,9 @@ class SessionRecorder:
         except Exception as error:
             self._fail(error)
 
-    def _note(self, events: list[WireEvent], flags: int, name: str, data: dict[str, str]) -> None:
+    def _note(
+        self, events: list[WireEvent], flags: int, name: str, data: dict[str, object]
+    ) -> None:
         t_ns = self._now_ns()
         if self._finished or self.failure is not None:
             return
@@ -127,6 +196,7 @@ class SessionRecorder:
                 name, data = "pong", {"payload": payload}
             case Close(code, reason):
                 name, data = "close", {"code": code, "reason": reason}
+                self._closed.add(bool(flags & FROM_SERVER))
             case Violation(reason):
                 name, data = "protocol_error", {"reason": reason, "fatal": event.fatal}
             case Oversize(kind, size):

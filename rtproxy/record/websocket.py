@@ -10,27 +10,14 @@ from rtproxy.errors import UpstreamError
 from rtproxy.net.takeover import Hung, Taken, raw_headers, take_client, take_server
 from rtproxy.net.tap import Recorder, Side, join
 from rtproxy.record.dialler import Dialler
+from rtproxy.record.farewell import part
 from rtproxy.record.outgoing import Outgoing
 from rtproxy.record.refusal import relay_refusal, report_unreachable
-from rtproxy.record.session import SessionRecorder
+from rtproxy.record.session import Follower, SessionRecorder
 from rtproxy.record.status import Status, Traffic
 from rtproxy.record.tapes import Tape, Tapes
 from rtproxy.wire.deflate import Deflate
 from rtproxy.wire.handshake import end_to_end_headers
-
-
-class Unrecorded:
-    """Stands in for a recorder when there is no tape: the session goes on, counted only."""
-
-    def __init__(self, traffic: Traffic) -> None:
-        self._traffic = traffic
-
-    def received(self, data: bytes, *, from_server: bool, forwarded: bool) -> None:  # noqa: ARG002
-        self._traffic.count_bytes(len(data), from_server=from_server)
-
-    def ended(self, *, from_server: bool) -> None: ...
-
-    def lost(self, error: Exception, *, from_server: bool) -> None: ...
 
 
 class WebSocketRelay:
@@ -69,69 +56,67 @@ class WebSocketRelay:
         tape = begin({"status": response.status, "headers": redactor.headers(received)})
         if response.status != 101:
             return await relay_refusal(request, response, tape, traffic, self._status)
-        recorder = None
-        if tape is not None:
-            recorder = SessionRecorder(
+        deflate = Deflate.from_header(response.headers.get("Sec-WebSocket-Extensions"))
+        if tape is None:
+            follower = Follower(deflate, traffic=traffic)
+        else:
+            follower = SessionRecorder(
                 tape,
-                Deflate.from_header(response.headers.get("Sec-WebSocket-Extensions")),
+                deflate,
                 traffic=traffic,
                 on_failure=lambda error: self._tapes.lost(traffic, error),
                 max_message=self._max_message,
             )
-        await self._run(request, response, recorder, traffic)
+        await self._run(request, response, follower, traffic)
         return Taken()
 
     def hang_up(self, reason: str) -> None:
-        """Close every live session from the proxy's side and say so on its tape."""
+        """Begin to close every live session from our side, and say so on its tape."""
         for session in list(self._live):
-            if session.client.is_over:
-                continue
-            if session.recorder is not None:
-                session.recorder.mark(reason)
-            for side in session.sides:
-                side.close()
+            part(*session.sides, session.follower, reason)
 
-    async def settle(self, seconds: float) -> None:
-        """Wait for sessions to end, cut those that do not, and return when all are sealed."""
+    async def close(self) -> None:
+        """Cut the sessions that are left, and return when every tape is sealed."""
         sessions = list(self._live)
-        if not sessions:
-            return
-        ends = [side.gone for session in sessions for side in session.sides]
-        await asyncio.wait(ends, timeout=seconds)
         for session in sessions:
             session.cut()
-        await asyncio.wait([session.over for session in sessions])
+        if sessions:
+            await asyncio.wait([session.over for session in sessions])
 
     async def _run(
         self,
         request: web.BaseRequest,
         response: aiohttp.ClientResponse,
-        recorder: SessionRecorder | None,
+        follower: Follower,
         traffic: Traffic,
     ) -> None:
-        client, server = connect(request, response, recorder or Unrecorded(traffic))
-        session = Session(client, server, recorder)
+        session = Session(connect(request, response, follower), follower)
         self._live.add(session)
         try:
             await asyncio.wait([side.gone for side in session.sides])
         finally:
             session.cut()  # what has not ended has been cancelled
             response.close()
-            sealing = asyncio.ensure_future(session.seal())
-            try:
-                await asyncio.shield(sealing)
-            finally:
-                self._live.discard(session)
-                self._status.end(traffic, "closed")
+            sealing = asyncio.ensure_future(self._seal(session, traffic))
+            await asyncio.shield(sealing)
+
+    async def _seal(self, session: "Session", traffic: Traffic) -> None:
+        try:
+            if isinstance(session.follower, SessionRecorder):
+                session.follower.finish()  # here, in the loop's thread: the tap reports in it too
+                await asyncio.to_thread(session.follower.seal)
+        finally:
+            self._live.discard(session)
+            self._status.end(traffic, "closed")
+            session.over.set_result(None)
 
 
 class Session:
-    """Two joined connections and their tape. `over` is done when the tape is sealed."""
+    """Two joined connections and who follows them. `over` is done when the tape is sealed."""
 
-    def __init__(self, client: Side, server: Side, recorder: SessionRecorder | None) -> None:
-        self.client = client
-        self.sides = (client, server)
-        self.recorder = recorder
+    def __init__(self, sides: tuple[Side, Side], follower: Follower) -> None:
+        self.sides = sides
+        self.follower = follower
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def cut(self) -> None:
@@ -139,15 +124,6 @@ class Session:
         for side in self.sides:
             if not side.gone.done():
                 side.transport.abort()
-
-    async def seal(self) -> None:
-        """Finish the tape."""
-        try:
-            if self.recorder is not None:
-                self.recorder.finish()  # here, in the loop's thread: the tap reports in it too
-                await asyncio.to_thread(self.recorder.seal)
-        finally:
-            self.over.set_result(None)
 
 
 def connect(

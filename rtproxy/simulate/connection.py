@@ -21,7 +21,7 @@ class Connection:
     def __init__(
         self,
         websocket: web.WebSocketResponse,
-        request: web.Request,
+        request: web.BaseRequest,
         session: Session,
         ping_every_ms: float | None,
     ) -> None:
@@ -34,7 +34,6 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._outbox: asyncio.Queue[Action | bytes] = asyncio.Queue()
         self._pings = 0
-        self._ended = asyncio.Event()
 
     async def run(self, instead: list[Action] | None = None) -> None:
         """Serve until either side has closed; with `instead`, do only that."""
@@ -55,13 +54,10 @@ class Connection:
             reader.cancel()
             writer.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
-            self._ended.set()
 
-    async def hang_up(self) -> None:
-        """Close from the server's side, and wait for the end, unless the client does not read."""
+    def hang_up(self) -> None:
+        """Close from the server's side, after what is still to be said."""
         self._outbox.put_nowait(Close(self._now(), 1001, "the server is going away"))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), CLOSE_TIMEOUT_S)
 
     def _now(self) -> float:
         return (self._loop.time() - self._start) * 1000

@@ -7,7 +7,7 @@ Each connection is a session of its own; the scenario's seed and the connection'
 everything in it but the time.
 """
 
-import asyncio
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +19,11 @@ import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
-from rtproxy.net.listener import SERVING, listen
+from rtproxy.net.entrance import Access, Entrance
+from rtproxy.net.listener import IDLE_S, Handler
+from rtproxy.net.route import Routes
+from rtproxy.net.stop import FAREWELL_S, Stop
+from rtproxy.net.token import Token
 from rtproxy.realtime.audio import PCM16
 from rtproxy.simulate.chance import Chance
 from rtproxy.simulate.connection import CLOSE_TIMEOUT_S, Connection
@@ -33,6 +37,10 @@ ORIGIN_HEADER = "rtproxy-origin"
 KEY_PROTOCOL = "openai-insecure-api-key."
 BETA_PROTOCOL = "openai-beta.realtime-v1"
 
+SESSION_PATHS = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime", "/realtime")
+MOST_SECRETS = 1000
+"""Client secrets that are remembered; the oldest are forgotten."""
+
 
 class SimulatedServer:
     """An offline Realtime server. `port` 0 takes any free port; `url` then says which."""
@@ -44,18 +52,29 @@ class SimulatedServer:
         host: str = "127.0.0.1",
         port: int = 0,
         seed: int | None = None,
+        token: Token | None = None,
+        idle_s: float = IDLE_S,
     ) -> None:
         self.scenario = scenario if seed is None else replace(scenario, seed=seed)
-        self._host = host
-        self._port = port
         self._connections = 0
         self._refused = 0
         self._requests = 0
         self._live: set[Connection] = set()
         self._secrets: dict[str, Mapping[str, Any]] = {}
-        self._runner: web.AppRunner | None = None
-        self.url = ""
-        """Where HTTP is served, such as http://127.0.0.1:8788; known once it listens."""
+        self._answers = self._routes()
+        self._entrance = Entrance(
+            self.serve,
+            Access(host, port, token=token, idle_s=idle_s),
+            routes=Routes(),
+            tunnels=None,
+            proxy_context=ssl.create_default_context,
+            tell=lambda _where, _sentence: None,
+        )
+
+    @property
+    def url(self) -> str:
+        """Where HTTP is served, such as http://127.0.0.1:8788; empty until we listen."""
+        return self._entrance.url
 
     @property
     def ws_url(self) -> str:
@@ -70,26 +89,19 @@ class SimulatedServer:
     async def start(self) -> None:
         """Listen. Raises ListenError when the address cannot be had."""
         rehearse(self.scenario.replies, PCM16, self.scenario.seed)
-        app = web.Application(client_max_size=self.scenario.connection.max_message_bytes)
-        for path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime", "/realtime"):
-            app.router.add_get(path, self._serve_session)
-        for prefix in ("/v1", "/openai/v1", ""):
-            app.router.add_post(f"{prefix}/realtime/client_secrets", self._serve_client_secret)
-            app.router.add_post(f"{prefix}/realtime/sessions", self._serve_beta_session)
-            app.router.add_post(
-                f"{prefix}/realtime/transcription_sessions", self._serve_beta_session
-            )
-        app.router.add_get("/v1/models", self._serve_models)
-        app.on_response_prepare.append(self._sign)
-        app.on_shutdown.append(self._hang_up)
-        self._runner = web.AppRunner(app, shutdown_timeout=CLOSE_TIMEOUT_S, **SERVING)
-        self.url = await listen(self._runner, self._host, self._port)
+        await self._entrance.open()
 
-    async def close(self) -> None:
-        """Stop listening and end every connection."""
-        if self._runner:
-            await self._runner.cleanup()
-            self._runner = None
+    async def close(self, stop: Stop | None = None, grace_s: float = 0.0) -> None:
+        """Stop listening, give what is under way `grace_s` to end, and end the rest.
+
+        If `stop` becomes urgent, nothing is waited for any longer.
+        """
+        stop = stop or Stop()
+        await self._entrance.shut(stop, grace_s)
+        for connection in self._live:
+            connection.hang_up()
+        await self._entrance.settle(stop, FAREWELL_S)
+        await self._entrance.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -103,13 +115,41 @@ class SimulatedServer:
     ) -> None:
         await self.close()
 
-    async def _sign(self, _request: web.Request, response: web.StreamResponse) -> None:
-        response.headers[ORIGIN_HEADER] = self.origin
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, whatever it is."""
+        taken = self._entrance.take(request)
+        if isinstance(taken, web.Response):
+            return taken
+        target, _ = taken
+        path = target.partition("?")[0]
+        answer = self._answers.get((request.method, path), self._serve_nothing)
+        try:
+            response = await answer(request)
+        except web.HTTPRequestEntityTooLarge:
+            too_large = InvalidRequest("request_too_large", "The body is too large.")
+            response = web.json_response(error_body(too_large), status=413)
+        if not response.prepared:
+            response.headers[ORIGIN_HEADER] = self.origin
+        return response
 
-    async def _hang_up(self, _app: web.Application) -> None:
-        await asyncio.gather(*(connection.hang_up() for connection in self._live))
+    def _routes(self) -> dict[tuple[str, str], Handler]:
+        """Who answers, by method and path."""
+        routes: dict[tuple[str, str], Handler] = {("GET", "/v1/models"): self._serve_models}
+        routes |= {("GET", path): self._serve_session for path in SESSION_PATHS}
+        for prefix in ("/v1", "/openai/v1", ""):
+            for name, serve in (
+                ("client_secrets", self._serve_client_secret),
+                ("sessions", self._serve_beta_session),
+                ("transcription_sessions", self._serve_beta_session),
+            ):
+                routes["POST", f"{prefix}/realtime/{name}"] = serve
+        return routes
 
-    async def _serve_session(self, request: web.Request) -> web.StreamResponse:
+    async def _serve_nothing(self, request: web.BaseRequest) -> web.StreamResponse:
+        text = f"There is no {request.method} here: {SESSION_PATHS[0]} has sessions."
+        return web.json_response(error_body(InvalidRequest("not_found", text)), status=404)
+
+    async def _serve_session(self, request: web.BaseRequest) -> web.StreamResponse:
         refuse = self._refusal()
         if refuse and refuse.status:
             return refusal_response(refuse, key_of(request))
@@ -127,6 +167,7 @@ class SimulatedServer:
             timeout=CLOSE_TIMEOUT_S,
             autoping=True,
         )
+        websocket.headers[ORIGIN_HEADER] = self.origin
         await websocket.prepare(request)
         session, refuse = self._session(request, refuse)
         connection = Connection(websocket, request, session, options.ping_every_ms)
@@ -138,7 +179,7 @@ class SimulatedServer:
         return websocket
 
     def _session(
-        self, request: web.Request, refuse: Refuse | None
+        self, request: web.BaseRequest, refuse: Refuse | None
     ) -> tuple[Session, Refuse | None]:
         """The session of a connection, and why it is refused after all."""
         wants_beta = asks_for_beta(request)
@@ -175,16 +216,16 @@ class SimulatedServer:
         self._refused += 1
         return refuse
 
-    async def _serve_client_secret(self, request: web.Request) -> web.Response:
+    async def _serve_client_secret(self, request: web.BaseRequest) -> web.Response:
         try:
             body = await json_body(request)
             answer = create_client_secret(self.scenario, self._chance(), body, int(time()))
         except InvalidRequest as error:
             return web.json_response(error_body(error), status=400)
-        self._secrets[answer["value"]] = body.get("session") or {}
+        self._remember(answer["value"], body.get("session") or {})
         return web.json_response(answer)
 
-    async def _serve_beta_session(self, request: web.Request) -> web.Response:
+    async def _serve_beta_session(self, request: web.BaseRequest) -> web.Response:
         transcribes = request.path.endswith("transcription_sessions")
         kind: Literal["realtime", "transcription"] = "transcription" if transcribes else "realtime"
         try:
@@ -192,19 +233,25 @@ class SimulatedServer:
             answer = create_session(self.scenario, self._chance(), body, int(time()), kind)
         except InvalidRequest as error:
             return web.json_response(error_body(error), status=400)
-        self._secrets[answer["client_secret"]["value"]] = {"type": kind, **body}
+        self._remember(answer["client_secret"]["value"], {"type": kind, **body})
         return web.json_response(answer)
 
-    async def _serve_models(self, _request: web.Request) -> web.Response:
+    async def _serve_models(self, _request: web.BaseRequest) -> web.Response:
         model = {"id": self.scenario.model, "object": "model", "created": 0, "owned_by": "rtproxy"}
         return web.json_response({"object": "list", "data": [model]})
+
+    def _remember(self, secret: str, session: Mapping[str, Any]) -> None:
+        """Keep what a client secret was made for."""
+        self._secrets[secret] = session
+        if len(self._secrets) > MOST_SECRETS:
+            del self._secrets[next(iter(self._secrets))]
 
     def _chance(self) -> Chance:
         self._requests += 1
         return Chance(self.scenario.seed, "http", self._requests)
 
 
-def asks_for_beta(request: web.Request) -> bool:
+def asks_for_beta(request: web.BaseRequest) -> bool:
     offered = request.headers.get("Sec-WebSocket-Protocol", "")
     return (
         "realtime=v1" in request.headers.get("OpenAI-Beta", "")
@@ -213,7 +260,7 @@ def asks_for_beta(request: web.Request) -> bool:
     )
 
 
-def key_of(request: web.Request) -> str:
+def key_of(request: web.BaseRequest) -> str:
     """The client's API key or secret, wherever it is; empty if there is none."""
     offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
     for name in map(str.strip, offered):
@@ -234,13 +281,13 @@ def refusal_response(refuse: Refuse, key: str) -> web.Response:
     return web.json_response(dict(body), status=refuse.status, headers=headers)
 
 
-async def json_body(request: web.Request) -> dict[str, Any]:
+async def json_body(request: web.BaseRequest) -> dict[str, Any]:
     """The request's JSON object; an empty one for an empty body."""
-    text = await request.text()
-    if not text.strip():
+    data = await request.read()
+    if not data.strip():
         return {}
     try:
-        body = orjson.loads(text)
+        body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest("invalid_json", f"The body is not JSON: {error}.") from None
     if not isinstance(body, dict):

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 
 from rtproxy.tape.reader import open_tape
-from rtproxy.tape.record import Control, Event
+from rtproxy.tape.record import FROM_SERVER, INJECTED, Control, Event
 from rtproxy.tape.repair import repair, verify
 from rtproxy.wire.frame import Opcode, encode_frame
-from rtproxy.wire.message import Message, MessageDecoder
+from rtproxy.wire.message import Close, Message, MessageDecoder
 from tests.record.process import recording
 from tests.record.wirekit import Wire, accept_head, listening, request_head
 
 MASK = b"\x10\x20\x30\x40"
+GOING_AWAY = Close(1001, "the proxy was stopped")
 
 
 async def join(port: int) -> Wire:
@@ -208,15 +209,18 @@ async def test_a_stop_seals_the_tapes_of_open_sessions(tmp_path: Path, number: i
         client = await join(proxy.port)
         await client.take(7)
         assert await proxy.stop(number) == 0
-        assert await client.rest() == b""
+        assert MessageDecoder(from_client=False).feed(await client.rest()) == [GOING_AWAY]
         client.close()
     assert "Traceback" not in proxy.said
     (path,) = tmp_path.glob("*.rtape")
     with open_tape(path) as tape:
         assert tape.state == "sealed"
         assert [record.payload for record in tape if isinstance(record, Event)] == ["hello"]
-        (mark,) = (r for r in tape if isinstance(r, Control) and r.name == "marker")
+        mark, below, above, *_ = (record for record in tape if isinstance(record, Control))
         assert mark.data == {"text": "the proxy was stopped"}
+        for close, flags in ((below, INJECTED | FROM_SERVER), (above, INJECTED)):
+            assert (close.name, close.flags) == ("close", flags)
+            assert close.data == {"code": 1001, "reason": "the proxy was stopped"}
 
 
 @pytest.mark.parametrize(
