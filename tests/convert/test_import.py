@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rtproxy.convert.importing import Place, import_file
@@ -421,7 +421,6 @@ def attempt(data: bytes) -> None:
             assert not verify(tape).damaged
 
 
-@settings(max_examples=300)
 @given(st.sampled_from(STARTS), st.binary(max_size=300))
 @example(b"", b"")
 @example(b"", b"\xef\xbb\xbf")
