@@ -25,7 +25,7 @@ class Ear:
 
     def add(self, start_ms: float, end_ms: float, encoded: str, audio: AudioFormat) -> None:
         """The next piece, from where to where it reaches."""
-        if audio is not self._format:
+        if audio != self._format:
             self._format, self._bytes = audio, 0
         self._pieces.append((start_ms, end_ms, encoded, audio, self._bytes))
         self._bytes += base64_size(encoded)

@@ -63,7 +63,9 @@ class Exchange:
         self._responses(a, b, responses, calls)
         self._items(a.items, b.items, ("items",), events=True)
         for name in [*a.events, *(name for name in b.events if name not in a.events)]:
-            self._unordered(name, a.events.get(name, []), b.events.get(name, []))
+            # A response that only one has was asked for, or nobody else would have it.
+            told = responses if name == "response.create" else None
+            self._unordered(name, a.events.get(name, []), b.events.get(name, []), told)
 
     def _calls(
         self,
@@ -198,15 +200,22 @@ class Exchange:
         for x, y in found.both:
             self._fields(a[x].fields, b[y].fields, (*path, x), (a[x].seq, b[y].seq))
 
-    def _unordered(self, name: str, a: list[NormalEvent], b: list[NormalEvent]) -> None:
-        """Events of one name, which come when they come."""
+    def _unordered(
+        self,
+        name: str,
+        a: list[NormalEvent],
+        b: list[NormalEvent],
+        told: Alignment | None,
+    ) -> None:
+        """Events of one name, which come when they come. So many of those that only one has as
+        are alone in `told` go without saying."""
         path: Path = ("events", name)
         fields = [canonical(e.fields) for e in a], [canonical(e.fields) for e in b]
         codes = [_code(e) for e in a], [_code(e) for e in b]
         found = align([fields, codes], lambda _i, _j: 0.5)
-        for x in found.only_a:
+        for x in found.only_a[: -len(told.only_a) or None] if told else found.only_a:
             self._alone("removed", (*path, x), a[x].summary(), a[x].seq)
-        for y in found.only_b:
+        for y in found.only_b[: -len(told.only_b) or None] if told else found.only_b:
             self._alone("added", (*path, y), b[y].summary(), b[y].seq)
         for x, y in found.both:
             self._fields(a[x].fields, b[y].fields, (*path, x), (a[x].seq, b[y].seq))

@@ -106,13 +106,7 @@ class Normaliser:
             left["response"] = ga_settings(response)
         if item:
             left["item"] = self._items.unsaid(item, turn)
-        asked = self._outline.asked(note.seq)
-        if asked is not None:
-            asked.events.append(
-                NormalEvent(note.name, note.seq, self._outline.labelled(left, turn))
-            )
-        else:
-            self._put(turn, note, left | self._unconfirmed(note))
+        self._put(turn, note, left | self._unconfirmed(note))
 
     def _place_pieces(self, pieces: Pieces) -> None:
         note, text, extra = pieces.note, "".join(pieces.texts), pieces.extra

@@ -41,7 +41,6 @@ class Outline:
         self._turn_of_seq: dict[int, NormalTurn | None] = {}
         self._causes = {problem.seq: problem for problem in reading.problems}
         self._last = Config()
-        self._asked: dict[int, NormalResponse] = {}
         self._refused = {problem.cause_seq for problem in reading.problems}
         self._typed: dict[int, frozenset[str]] = {}
         self._began = [turn.seq for turn in reading.turns]
@@ -53,8 +52,6 @@ class Outline:
             if response.out_of_band:
                 self.session.responses.append(self._response(response))
                 self.session.calls += [self._call(call) for call in response.calls.values()]
-            if response.ask_seq is not None and response.asked_by == "client":
-                self._asked[response.ask_seq] = self.responses[response.id]
 
     def turn_of(self, note: Note) -> NormalTurn | None:
         """The turn that an event is about: by the ids in it, by its cause, or by its time."""
@@ -88,10 +85,6 @@ class Outline:
             response = self.reading.answers.responses.find(call.response_id)
             turn = self._turn_of_response(response) if response is not None else None
             yield call.call_id, turn.n if turn is not None else None
-
-    def asked(self, seq: int) -> NormalResponse | None:
-        """The response that a client's response.create asked for."""
-        return self._asked.get(seq)
 
     def refused(self, seq: int) -> bool:
         """Whether an error answered an event of the client's."""

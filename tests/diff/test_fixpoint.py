@@ -78,7 +78,11 @@ async def test_every_scenario_at_any_speed_and_in_any_pieces(tmp_path: Path) -> 
 
 
 async def test_a_client_that_says_all_at_once(tmp_path: Path) -> None:
-    """It sends everything before it has heard anything, and then hears everything."""
+    """It sends everything before it has heard anything, and then hears everything.
+
+    Not in a format of its own choice: what it says before the server has confirmed that, nobody
+    can tell how to read.
+    """
 
     async def check(name: str, scenario: Scenario) -> None:
         first = await record_call(name, scenario, tmp_path / name)
@@ -94,7 +98,7 @@ async def test_a_client_that_says_all_at_once(tmp_path: Path) -> None:
         (again,) = folder.glob("*.rtape")
         assert but_for_time(compared(first, again)) == [], name
 
-    scenarios = {name: hurried(built_in()[name]) for name in NAMES}
+    scenarios = {name: hurried(built_in()[name]) for name in NAMES if name != "g711"}
     await asyncio.gather(*(check(*pair) for pair in scenarios.items()))
 
 

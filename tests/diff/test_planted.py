@@ -396,7 +396,7 @@ PLANTS = [
     Plant(
         "another instruction for a response",
         asked_otherwise,
-        (("text", 2, "turns[1].responses[0].events[0].response", "added"),),
+        (("text", 2, "turns[1].events['response.create'][0].response", "added"),),
         typed,
     ),
     Plant(

@@ -146,7 +146,9 @@ def eared(samples: Samples, piece: int) -> Ear:
     for at in range(0, len(data), piece):
         part = data[at : at + piece]
         start, end = PCM16.duration_ms(at), PCM16.duration_ms(at + len(part))
-        ear.add(start, end, base64.b64encode(part).decode(), PCM16)
+        # The session's format may be told again, as another object.
+        audio = AudioFormat("pcm16", 24_000)
+        ear.add(start, end, base64.b64encode(part).decode(), audio)
     return ear
 
 
