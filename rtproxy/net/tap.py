@@ -76,11 +76,22 @@ class Side(asyncio.Protocol):
         is_open = not (self._sent_eof or self.transport.is_closing())
         return is_open and self._resetting is None
 
+    def hold(self) -> None:
+        """Read nothing from this end for now: the other cannot take it."""
+        # asyncio's TLS transport does not stand being asked for anything once it is closed.
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def release(self) -> None:
+        """Read from this end again."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
     def pause_writing(self) -> None:
-        self.peer.transport.pause_reading()
+        self.peer.hold()
 
     def resume_writing(self) -> None:
-        self.peer.transport.resume_reading()
+        self.peer.release()
 
     def eof_received(self) -> bool:
         self._end()

@@ -33,7 +33,7 @@ class Parting(asyncio.Protocol):
         if self._told or self._follower.mid_frame(from_server=not self._from_server):
             return
         self._told = True
-        self.peer._side.transport.resume_reading()  # it no longer waits for this end to read
+        self.peer._side.release()  # it no longer waits for this end to read
         if not self._side.can_be_told:
             return
         # To a server we speak as a client, whose frames are masked (RFC 6455 §5.3).
@@ -59,10 +59,10 @@ class Parting(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         if not self._told:
-            self.peer._side.transport.pause_reading()
+            self.peer._side.hold()
 
     def resume_writing(self) -> None:
-        self.peer._side.transport.resume_reading()
+        self.peer._side.release()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
@@ -77,10 +77,10 @@ class Parting(asyncio.Protocol):
 
     def _end(self) -> None:
         """This end has said all. If the other was in the middle of its frame, that ends there."""
-        self._side.transport.close()
+        self._side.close()
         if not self.peer._told:
             self.peer._told = True
-            self.peer._side.transport.close()
+            self.peer._side.close()
 
 
 def part(client: Side, server: Side, follower: Follower, reason: str) -> bool:
