@@ -119,7 +119,8 @@ class _Work:
             self._session(exchange, both)
         else:
             self._skip_settings(whole, only - 1)
-        pairs = [self._pair(exchange, x, y, (x, y) in found.moved, failed) for x, y in order]
+        moved = set(found.moved)
+        pairs = [self._pair(exchange, x, y, (x, y) in moved, failed) for x, y in order]
         if only is None:
             self._settings(a.settings, b.settings, (a.settings_seq, b.settings_seq))
         return Diff(

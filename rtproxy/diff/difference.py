@@ -10,6 +10,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from rtproxy.realtime.plain import plain
@@ -206,7 +207,7 @@ class Verdict:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Diff:
     """Two sessions compared at a level. It is true when they differ or a budget is broken.
 
@@ -234,12 +235,19 @@ class Diff:
 
     def of_turn(self, pair: TurnPair) -> tuple[Difference, ...]:
         """What differs in a pair of turns."""
-        return tuple(d for d in self.differences if (d.turn, d.other_turn) == (pair.a, pair.b))
+        return tuple(self._by_turn.get((pair.a, pair.b), ()))
 
     @property
     def of_session(self) -> tuple[Difference, ...]:
         """What differs in no turn: the session's configuration, its errors, how it ended."""
-        return tuple(d for d in self.differences if d.n is None)
+        return tuple(self._by_turn.get((None, None), ()))
+
+    @cached_property
+    def _by_turn(self) -> Mapping[tuple[int | None, int | None], list[Difference]]:
+        found: dict[tuple[int | None, int | None], list[Difference]] = {}
+        for difference in self.differences:
+            found.setdefault((difference.turn, difference.other_turn), []).append(difference)
+        return found
 
     def count(self) -> Mapping[Level, int]:
         """How many differences there are at each level that was compared."""

@@ -11,6 +11,7 @@ from rtproxy.diff.reading import Note
 from rtproxy.diff.sound import Sound
 from rtproxy.realtime.answers import CALLS
 from rtproxy.realtime.event import mapping, mappings, number, string
+from rtproxy.realtime.turns import MAX_WAITING
 
 Data = Mapping[str, Any]
 
@@ -158,6 +159,7 @@ class Items:
         call = self._outline.calls.get(string(item, "call_id") or "")
         if string(item, "type") != "function_call_output" or call is None:
             self._made.append((note, item))
+            del self._made[:-MAX_WAITING]
         elif call.output_seq == note.seq:
             self.told.add(note.seq)
 

@@ -41,6 +41,8 @@ class Outline:
         self._turn_of_seq: dict[int, NormalTurn | None] = {}
         self._causes = {problem.seq: problem for problem in reading.problems}
         self._last = Config()
+        self._configs = {config.seq: config for config in reading.configs}
+        """By the seq from which on each is in force."""
         self._refused = {problem.cause_seq for problem in reading.problems}
         self._typed: dict[int, frozenset[str]] = {}
         self._began = [turn.seq for turn in reading.turns]
@@ -101,10 +103,7 @@ class Outline:
         """The settings that answered a session.update, or else those in force at the end."""
         update = self.reading.updates.get(seq)
         answer = update.answer_seq if update is not None else None
-        for config in self.reading.configs:
-            if config.seq == answer and answer is not None:
-                return self.settings(config)
-        return self.settings(self.reading.config)
+        return self.settings(self._configs.get(answer, self.reading.config))
 
     def labelled(self, value: Any, turn: NormalTurn | None) -> Any:
         """A value with ids replaced by what they stand for in the turn."""
@@ -155,13 +154,12 @@ class Outline:
         )
 
     def _lay_out(self, turn: Turn, answered: dict[str, Config]) -> None:
-        reading, turns = self.reading, self.session.turns
+        turns = self.session.turns
         first = next((r.id for r in turn.responses if r.id in answered), None)
         if first is not None:
             config = answered[first]
         else:
-            before = [c for c in reading.configs if c.seq is not None and c.seq <= turn.seq]
-            config = self._last if turns else (before or [Config()])[-1]
+            config = self._last if turns else self._config_at(turn.seq)
         self._last = config
         said = next((t.done_seq for t in turn.transcripts if t.done_seq is not None), None)
         normal = NormalTurn(
@@ -185,6 +183,11 @@ class Outline:
         for seq in (response.ask_seq, response.cancel_seq):
             if seq is not None and (seq == response.cancel_seq or response.asked_by == "client"):
                 self._turn_of_seq[seq] = turn
+
+    def _config_at(self, seq: int) -> Config:
+        """The settings in force at a record."""
+        before = [config for config in self.reading.configs if (config.seq or 0) <= seq]
+        return before[-1] if before else Config()
 
     def _response(self, response: Response) -> NormalResponse:
         found = self.responses[response.id] = NormalResponse(

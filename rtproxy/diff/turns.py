@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 from rtproxy.diff.align import Alignment, Pair, align
 from rtproxy.diff.normal import NormalTurn
-from rtproxy.diff.words import alikeness
 
 _WORD = re.compile(r"\w+")
 
@@ -22,20 +22,35 @@ def align_turns(a: Sequence[NormalTurn], b: Sequence[NormalTurn]) -> Alignment:
     whole = [_whole(turn) for turn in a], [_whole(turn) for turn in b]
     asked = [_asked(turn) for turn in a], [_asked(turn) for turn in b]
 
+    traits = [Traits.of(turn) for turn in a], [Traits.of(turn) for turn in b]
+
     def likeness(i: int, j: int) -> float:
-        return turn_likeness(a[i], b[j])
+        return traits[0][i].likeness(traits[1][j])
 
     return align([whole, asked], likeness)
 
 
-def turn_likeness(a: NormalTurn, b: NormalTurn) -> float:
-    """How alike two turns are, from 0 to 1: half of it is what the caller said."""
-    said, answered = _words_alike(a.user, b.user), _words_alike(a.assistant, b.assistant)
-    called = len({*a.tools} & {*b.tools}) / len({*a.tools} | {*b.tools}) if a.calls else 0.0
-    if not a.calls and not b.calls:
-        called = 1.0
-    alike = 0.5 * said + 0.3 * answered + 0.2 * called
-    return alike if a.kind == b.kind else alike * 0.8
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What turns are told apart by: words and tools as sets; None is unknown."""
+
+    kind: str
+    user: frozenset[str] | None
+    assistant: frozenset[str] | None
+    tools: frozenset[str]
+
+    @classmethod
+    def of(cls, turn: NormalTurn) -> "Traits":
+        return cls(turn.kind, _words(turn.user), _words(turn.assistant), frozenset(turn.tools))
+
+    def likeness(self, other: "Traits") -> float:
+        """How alike two turns are, from 0 to 1: half of it is what the caller said."""
+        alike = (
+            0.5 * _shared(self.user, other.user)
+            + 0.3 * _shared(self.assistant, other.assistant)
+            + 0.2 * _shared(self.tools, other.tools)
+        )
+        return alike if self.kind == other.kind else alike * 0.8
 
 
 def in_order(found: Alignment) -> list[Pair]:
@@ -49,10 +64,15 @@ def in_order(found: Alignment) -> list[Pair]:
     return [*pairs, *reversed(moved)]
 
 
-def _words_alike(a: str | None, b: str | None) -> float:
-    if a is None and b is None:
-        return UNKNOWN
-    return HALF_KNOWN if a is None or b is None else alikeness(a, b)
+def _words(text: str | None) -> frozenset[str] | None:
+    return frozenset(_WORD.findall(text.lower())) if text else None
+
+
+def _shared(a: frozenset[str] | None, b: frozenset[str] | None) -> float:
+    """How much two sets have in common, from 0 to 1 (Dice's coefficient)."""
+    if a is None or b is None:
+        return UNKNOWN if a is b else HALF_KNOWN
+    return 2 * len(a & b) / (len(a) + len(b)) if a or b else 1.0
 
 
 def _whole(turn: NormalTurn) -> Hashable:

@@ -64,13 +64,13 @@ def test_the_interval_holds_the_true_median() -> None:
     """In 95 of 100 sets; with few sessions somewhat less often."""
     chance = np.random.default_rng(5)
     hits = 0
-    for _ in range(60):
+    for _ in range(40):
         sessions = [chance.normal(chance.normal(50, 20), 30, 4) for _ in range(15)]
         low, high = interval(sessions)
         assert low is not None
         assert high is not None
         hits += low <= 50 <= high
-    assert hits >= 51
+    assert hits >= 34
 
 
 def test_budgets_are_judged_over_all_turns() -> None:
