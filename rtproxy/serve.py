@@ -153,6 +153,11 @@ class _Managed(ABC, Generic[S]):
         """Where HTTP is served, such as http://127.0.0.1:41234."""
 
     @property
+    @abstractmethod
+    def ca(self) -> Path | None:
+        """The certificate that clients must trust; None without `tls`."""
+
+    @property
     def base_url(self) -> str:
         """What an OpenAI client takes as its `base_url`: http://127.0.0.1:41234/v1."""
         return f"{self.url}/v1"
@@ -169,7 +174,8 @@ class ReplayServer(_Managed[TapeServer]):
     `tapes` is a tape, a folder of tapes, or several. `speed` is 1 for the recorded pace, a factor,
     or "max" for no waiting at all. `ignore` are JSON paths that need not be equal, `matchers`
     functions (recorded, received) → True, False, or None for the usual comparison, `trailing`
-    types of events that may be left out at the end, `faults` as for `--fault`. See docs/replay.md.
+    types of events that may be left out at the end, `faults` as for `--fault`. With `tls`, clients
+    speak TLS and must trust `ca`. See docs/replay.md.
 
     Raises TapeError for a tape that cannot be played and ReplayError for an option that is wrong,
     at once; ListenError on start.
@@ -189,12 +195,14 @@ class ReplayServer(_Managed[TapeServer]):
         faults: Sequence[str] = (),
         seed: int = 0,
         salvage: bool = False,
+        tls: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         settings = Settings(
             host=host,
             port=port,
+            tls=tls,
             match=match,
             speed=parse_speed(speed) if isinstance(speed, str) else speed,
             stall_s=stall,
@@ -213,6 +221,11 @@ class ReplayServer(_Managed[TapeServer]):
     @property
     def url(self) -> str:
         return self._background.server.url
+
+    @property
+    def ca(self) -> Path | None:
+        authority = self._background.server.authority
+        return None if authority is None else authority.path
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -263,6 +276,9 @@ class ReplayServer(_Managed[TapeServer]):
 class RecordProxy(_Managed[Proxy]):
     """A recording proxy in front of `upstream`; tapes go into the folder `out`.
 
+    With `tls`, clients speak TLS and must trust `ca`. `upstream_ca` is a file of certificates by
+    which the upstream is trusted besides the system's.
+
     Raises UpstreamError, TapeError or ListenError on start. See docs/record.md.
     """
 
@@ -274,6 +290,8 @@ class RecordProxy(_Managed[Proxy]):
         http: HttpMode = "realtime",
         durability: Durability = "normal",
         redact: Sequence[str] = (),
+        tls: bool = False,
+        upstream_ca: str | Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -281,6 +299,8 @@ class RecordProxy(_Managed[Proxy]):
             upstream=upstream,
             host=host,
             port=port,
+            tls=tls,
+            upstream_ca=None if upstream_ca is None else Path(upstream_ca),
             out=Path(out),
             http=http,
             durability=durability,
@@ -294,6 +314,11 @@ class RecordProxy(_Managed[Proxy]):
     @property
     def url(self) -> str:
         return self._background.server.url
+
+    @property
+    def ca(self) -> Path | None:
+        authority = self._background.server.authority
+        return None if authority is None else authority.path
 
     @property
     def tapes(self) -> list[Path]:

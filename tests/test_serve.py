@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,26 @@ def converse(url: str) -> None:
         client.send(event("response.create"))
         client.recv()
         client.recv()
+
+
+def test_with_tls(tape: Path, tmp_path: Path) -> None:
+    with rtproxy.ReplayServer(tape, tls=True) as server:
+        assert server.url.startswith("https://")
+        assert server.ca is not None
+        trust = ssl.create_default_context(cafile=server.ca)
+        # A replay in the server's place: the proxy trusts it as it would any other.
+        taping = rtproxy.RecordProxy(
+            upstream=server.url, upstream_ca=server.ca, out=tmp_path / "tapes", tls=True
+        )
+        with taping as proxy, connect(proxy.ws_url + QUERY, ssl=trust) as client:
+            client.recv()
+            client.send(event("response.create"))
+            client.recv()
+            client.recv()
+        server.verify()
+        assert [events(path) for path in taping.tapes] == [events(tape)]
+    with rtproxy.ReplayServer(tape) as server:
+        assert server.ca is None
 
 
 def test_in_a_test_that_blocks(tape: Path) -> None:
