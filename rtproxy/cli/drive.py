@@ -13,10 +13,9 @@ import click
 from rtproxy.cli.replay import Speed
 
 if TYPE_CHECKING:
-    import asyncio
-
     from rich.console import Console
 
+    from rtproxy.net.stop import Stop
     from rtproxy.record.status import Status
     from rtproxy.replay.driver import Driver
     from rtproxy.replay.report import Place
@@ -137,6 +136,7 @@ async def run(driver: "Driver", request: "Request", upstream: str, out: Path, ta
 
     from rtproxy.cli.command import stop_on_signals
     from rtproxy.errors import UpstreamError
+    from rtproxy.net.stop import Stop
     from rtproxy.record.proxy import Proxy, Settings
     from rtproxy.record.status import Status, Traffic
 
@@ -150,7 +150,7 @@ async def run(driver: "Driver", request: "Request", upstream: str, out: Path, ta
             ended.set()
 
     status = Status(watch=watch)
-    stop = asyncio.Event()
+    stop = Stop()
     stop_on_signals(stop)
     async with Proxy(Settings(upstream=upstream, port=0, out=out), status) as proxy:
         try:
@@ -167,7 +167,7 @@ async def run(driver: "Driver", request: "Request", upstream: str, out: Path, ta
 
 
 async def play(
-    driver: "Driver", url: str, request: "Request", console: "Console", stop: "asyncio.Event"
+    driver: "Driver", url: str, request: "Request", console: "Console", stop: "Stop"
 ) -> None:
     """Drive until the session has ended or until stopped, and show how far it is."""
     import asyncio

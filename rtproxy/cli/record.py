@@ -8,15 +8,16 @@ import click
 
 from rtproxy.cli.access import PageOrigin, forward_options, tls_option
 from rtproxy.cli.listen import Listen, address_for
+from rtproxy.cli.serving import serving_options, token_for
 from rtproxy.wire.address import is_loopback
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from rich.console import Console
 
     from rtproxy.net.route import ConnectTo
+    from rtproxy.net.stop import Stop
     from rtproxy.record.injection import Injection
     from rtproxy.record.proxy import Proxy, Settings
 
@@ -130,8 +131,9 @@ class Elsewhere(click.ParamType["ConnectTo"]):
     help="Tell how each session goes: its turn, its latency, what is found in it. "
     "[default: on a terminal]",
 )
+@serving_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def record(command: tuple[str, ...], live: bool | None, **options: Any) -> None:
+def record(command: tuple[str, ...], live: bool | None, grace: float, **options: Any) -> None:
     """Put a recording proxy in front of a Realtime server.
 
     Every session that a client opens through it goes onto a tape of its own, frame by frame;
@@ -161,7 +163,7 @@ def record(command: tuple[str, ...], live: bool | None, **options: Any) -> None:
 
     settings = settings_of(options, os.environ, with_command=bool(command))
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-        sys.exit(runner.run(run(settings, command, live)))
+        sys.exit(runner.run(run(settings, command, live, grace)))
 
 
 def settings_of(
@@ -178,7 +180,9 @@ def settings_of(
     inject = injection_of(variable, environ, origins) if variable is not None else None
     if inject is not None and not is_loopback(host):
         raise click.UsageError("--inject-key is for this machine only; --listen on 127.0.0.1.")
-    return Settings(host=host, port=port, inject=inject, **given)
+    token = token_for(host, allow_remote=given.pop("allow_remote"), environ=environ)
+    idle_s = given.pop("idle")
+    return Settings(host=host, port=port, inject=inject, token=token, idle_s=idle_s, **given)
 
 
 def injection_of(
@@ -208,18 +212,19 @@ def fastest_loop() -> "type | None":
     return loop
 
 
-async def run(settings: "Settings", command: tuple[str, ...], live: bool | None = None) -> int:
+async def run(
+    settings: "Settings", command: tuple[str, ...], live: bool | None, grace_s: float
+) -> int:
     """Serve until stopped or until the command ends; return the exit code.
 
     `live` is whether to tell how the sessions go; None: on a terminal.
     """
-    import asyncio
     from contextlib import AsyncExitStack
 
     from rich.console import Console
 
     from rtproxy.cli.access import introduce
-    from rtproxy.cli.command import stop_on_signals
+    from rtproxy.cli.serving import begin_serving, tell_open, tell_stopping
     from rtproxy.record.live import LiveDisplay
     from rtproxy.record.observer import Observer
     from rtproxy.record.proxy import Proxy
@@ -227,25 +232,27 @@ async def run(settings: "Settings", command: tuple[str, ...], live: bool | None 
 
     console = Console(stderr=True, highlight=False)
     status = Status()
-    stop = asyncio.Event()
-    stop_on_signals(stop)
+    stop = begin_serving()
     code = 0
     table = console.is_terminal and not command
     live = console.is_terminal if live is None else live
     with LiveDisplay(console, status, settings.out, table=table, insights=live) as display:
         async with AsyncExitStack() as stack:
             if live:  # entered first, so that it hears of the sessions' ends
-                observer = Observer(status, settings.out, display.tell_found)
+                observer = Observer(status, settings.out, display.tell_found, stop)
                 await stack.enter_async_context(observer)
             proxy = await stack.enter_async_context(Proxy(settings, status))
             line = f"rtproxy: {proxy.url} → {settings.upstream}, tapes in {settings.out}/"
             console.print(line, soft_wrap=True, markup=False)
             warn(console, settings)
+            tell_open(console, settings.token)
             introduce(console, proxy.access, proxy.authority, with_command=bool(command))
             if command:
                 code = await run_with(proxy, command, stop)
             else:
                 await stop.wait()
+                tell_stopping(console, len(status.open), grace_s)
+            await proxy.close(stop, grace_s)
     ended = "1 connection" if status.finished == 1 else f"{status.finished:,} connections"
     trouble = f"; {len(status.failures)} of them with errors" if status.failures else ""
     console.print(
@@ -255,7 +262,7 @@ async def run(settings: "Settings", command: tuple[str, ...], live: bool | None 
     return code or (1 if status.failures else 0)
 
 
-async def run_with(proxy: "Proxy", command: tuple[str, ...], stop: "asyncio.Event") -> int:
+async def run_with(proxy: "Proxy", command: tuple[str, ...], stop: "Stop") -> int:
     """Run a command whose sessions come to the proxy."""
     from rtproxy.cli.command import run_command
     from rtproxy.cli.environment import (

@@ -7,13 +7,14 @@ import click
 
 from rtproxy.cli.access import PageOrigin, forward_options, tls_option
 from rtproxy.cli.listen import Listen, address_for
+from rtproxy.cli.serving import serving_options, token_for
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from rich.console import Console
 
+    from rtproxy.net.stop import Stop
     from rtproxy.replay.report import Report
     from rtproxy.replay.selection import Shelf
     from rtproxy.replay.server import Settings, TapeServer
@@ -118,7 +119,8 @@ class Replay(click.Command):
     help="Serve pages from here too, such as https://app.example.com; those of this machine are "
     "always served. May be repeated.",
 )
-def replay(tapes: tuple[Path, ...], **options: Any) -> None:
+@serving_options
+def replay(tapes: tuple[Path, ...], grace: float, **options: Any) -> None:
     """Play tapes in the server's part.
 
     Each connection gets the next unused tape whose path and query fit, and is answered as on the
@@ -134,6 +136,7 @@ def replay(tapes: tuple[Path, ...], **options: Any) -> None:
     that is named was not used (those of a folder, and with --loop any, may stay unused).
     """
     import asyncio
+    import os
     import sys
 
     from rtproxy.cli.record import fastest_loop
@@ -141,13 +144,15 @@ def replay(tapes: tuple[Path, ...], **options: Any) -> None:
 
     command: tuple[str, ...] = click.get_current_context().meta.get("rtproxy.command", ())
     salvage = options.pop("salvage")
-    settings = settings_of(options, with_command=bool(command))
+    settings = settings_of(options, os.environ, with_command=bool(command))
     shelf = load_shelf(tapes, salvage=salvage)
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-        sys.exit(runner.run(run(shelf, settings, command)))
+        sys.exit(runner.run(run(shelf, settings, command, grace)))
 
 
-def settings_of(options: "Mapping[str, Any]", *, with_command: bool) -> "Settings":
+def settings_of(
+    options: "Mapping[str, Any]", environ: "Mapping[str, str]", *, with_command: bool
+) -> "Settings":
     """The server's settings out of the command line's options, which have click's names."""
     from math import inf
 
@@ -157,30 +162,32 @@ def settings_of(options: "Mapping[str, Any]", *, with_command: bool) -> "Setting
     given = dict(options)
     host, port = address_for(given.pop("listen"), with_command=with_command)
     speed = given.pop("speed")
+    token = token_for(host, allow_remote=given.pop("allow_remote"), environ=environ)
     return Settings(
         host=host,
         port=port,
         speed=speed if speed is not None else (inf if with_command else 1.0),
         stall_s=given.pop("stall"),
+        token=token,
+        idle_s=given.pop("idle"),
         faults=parse_faults(given.pop("faults"), given.pop("seed")),
         **given,
     )
 
 
-async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) -> int:
+async def run(
+    shelf: "Shelf", settings: "Settings", command: tuple[str, ...], grace_s: float
+) -> int:
     """Serve until stopped or until the command ends; return the exit code."""
-    import asyncio
-
     from rich.console import Console
 
     from rtproxy.cli.access import introduce
-    from rtproxy.cli.command import stop_on_signals
+    from rtproxy.cli.serving import begin_serving, tell_open, tell_stopping
     from rtproxy.replay.server import TapeServer
     from rtproxy.tape.escape import visible
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    stop = asyncio.Event()
-    stop_on_signals(stop)
+    stop = begin_serving()
     code = 0
     server = TapeServer(
         shelf,
@@ -194,17 +201,21 @@ async def run(shelf: "Shelf", settings: "Settings", command: tuple[str, ...]) ->
         console.print(f"rtproxy: {server.url} replays {visible(names)}{more}")
         for note in shelf.notes:
             console.print(f"rtproxy: {visible(note)}")
+        tell_open(console, settings.token)
         introduce(console, server.access, server.authority, with_command=bool(command))
         if command:
             code = await run_with(server, command, stop)
-            await server.settle(SETTLE_S)
+            await server.settle(SETTLE_S, stop)
+            await server.close(stop)
         else:
             await stop.wait()
+            tell_stopping(console, server.open, grace_s)
+            await server.close(stop, grace_s)
     mismatched = conclude(server, console, with_command=bool(command))
     return code or mismatched
 
 
-async def run_with(server: "TapeServer", command: tuple[str, ...], stop: "asyncio.Event") -> int:
+async def run_with(server: "TapeServer", command: tuple[str, ...], stop: "Stop") -> int:
     """Run a command whose sessions are played from the tapes."""
     from rtproxy.cli.command import run_command
     from rtproxy.cli.environment import (

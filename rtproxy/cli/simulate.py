@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import click
 
 from rtproxy.cli.listen import Listen
+from rtproxy.cli.serving import serving_options, token_for
 
 if TYPE_CHECKING:
+    from rtproxy.net.token import Token
     from rtproxy.simulate.scenario import Scenario
 
 DEFAULT_LISTEN = ("127.0.0.1", 8788)
@@ -30,7 +32,16 @@ DEFAULT_LISTEN = ("127.0.0.1", 8788)
 )
 @click.option("--seed", type=int, help="Decides ids, voices and jitter. [default: the scenario's]")
 @click.option("--list", "listing", is_flag=True, help="List the built-in scenarios and exit.")
-def simulate(scenario: str, listen: tuple[str, int], seed: int | None, listing: bool) -> None:
+@serving_options
+def simulate(
+    scenario: str,
+    listen: tuple[str, int],
+    seed: int | None,
+    listing: bool,
+    grace: float,
+    idle: float,
+    allow_remote: bool,
+) -> None:
     """Run an offline Realtime server.
 
     It speaks both dialects, listens to the audio that it is sent, and answers as its scenario
@@ -40,6 +51,7 @@ def simulate(scenario: str, listen: tuple[str, int], seed: int | None, listing: 
     The same scenario, seed and client give the same session, down to the ids.
     """
     import asyncio
+    import os
 
     from rtproxy.simulate.library import built_in, load
 
@@ -48,20 +60,33 @@ def simulate(scenario: str, listen: tuple[str, int], seed: int | None, listing: 
         for name, entry in built_in().items():
             click.echo(f"{name:{width}}  {entry.about}")
         return
-    host, port = listen
-    asyncio.run(serve(load(scenario), host, port, seed))
+    token = token_for(listen[0], allow_remote=allow_remote, environ=os.environ)
+    asyncio.run(serve(load(scenario), listen, seed, token, idle, grace))
 
 
-async def serve(scenario: "Scenario", host: str, port: int, seed: int | None) -> None:
+async def serve(
+    scenario: "Scenario",
+    listen: tuple[str, int],
+    seed: int | None,
+    token: "Token | None",
+    idle_s: float,
+    grace_s: float,
+) -> None:
     """Serve a scenario until stopped."""
-    import asyncio
+    from rich.console import Console
 
-    from rtproxy.cli.command import stop_on_signals
+    from rtproxy.cli.serving import begin_serving, tell_open, tell_stopping
     from rtproxy.simulate.server import SimulatedServer
+    from rtproxy.tape.escape import visible
 
-    stop = asyncio.Event()
-    stop_on_signals(stop)
-    async with SimulatedServer(scenario, host=host, port=port, seed=seed) as server:
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    stop = begin_serving()
+    host, port = listen
+    server = SimulatedServer(scenario, host=host, port=port, seed=seed, token=token, idle_s=idle_s)
+    async with server:
         name, seed = server.scenario.name, server.scenario.seed
-        click.echo(f"rtproxy: {server.url} simulates {name}, seed {seed}", err=True)
+        console.print(f"rtproxy: {server.url} simulates {visible(name)}, seed {seed}")
+        tell_open(console, token)
         await stop.wait()
+        tell_stopping(console, server.open, grace_s)
+        await server.close(stop, grace_s)

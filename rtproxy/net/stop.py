@@ -9,13 +9,17 @@ FAREWELL_S = 2.0
 
 
 class Stop:
-    """What the user wants of a server that runs. `set` is called for each signal."""
+    """What the user wants of a server that runs. `set` is called for each signal, with it."""
 
     def __init__(self) -> None:
+        self.number: int | None = None
+        """The first signal."""
         self._asked = asyncio.Event()
         self._urgent = asyncio.Event()
 
-    def set(self) -> None:
+    def set(self, number: int | None = None) -> None:
+        if self.number is None:
+            self.number = number
         if self._asked.is_set():
             self._urgent.set()
         self._asked.set()

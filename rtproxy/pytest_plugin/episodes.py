@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from rtproxy.net.stop import Stop
 from rtproxy.pytest_plugin.tapeset import tapes_in
 from rtproxy.record.proxy import Proxy
 from rtproxy.record.proxy import Settings as ProxySettings
@@ -39,10 +40,10 @@ class TapesAndUpstream(TapeServer):
             await self._proxy.close()
             raise
 
-    async def close(self) -> None:
+    async def close(self, stop: Stop | None = None, grace_s: float = 0.0) -> None:
         """Hang up on both sides and seal every tape."""
-        await self._proxy.close()
-        await super().close()
+        await self._proxy.close(stop, grace_s)
+        await super().close(stop, grace_s)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith(OWN_PATH) or self._has_tape(request):

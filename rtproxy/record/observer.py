@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rtproxy.net.stop import Stop
 from rtproxy.record.insight import Found, Insight, request
 from rtproxy.record.status import Status, Traffic
 
@@ -26,7 +27,14 @@ class Observer:
     `async with Observer(status, folder, tell):` runs it.
     """
 
-    def __init__(self, status: Status, folder: Path, tell: Callable[[str, Found], None]) -> None:
+    def __init__(
+        self,
+        status: Status,
+        folder: Path,
+        tell: Callable[[str, Found], None],
+        stop: Stop | None = None,
+    ) -> None:
+        self._stop = stop or Stop()
         self._status = status
         self._folder = folder
         self._tell = tell
@@ -65,7 +73,7 @@ class Observer:
         looking.cancel()
         assert process.stdin is not None
         process.stdin.close()
-        await asyncio.wait([hearing], timeout=FAREWELL_S)
+        await self._stop.wait_for([hearing], FAREWELL_S)
         hearing.cancel()
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -145,6 +145,7 @@ class Proxy:
         stop = stop or Stop()
         await self._entrance.shut(stop, grace_s)
         self._websockets.hang_up("the proxy was stopped")
+        await self._websockets.settle(stop, FAREWELL_S)
         await self._entrance.settle(stop, FAREWELL_S)
         await self._websockets.close()
         await self._entrance.close()

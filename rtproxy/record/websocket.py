@@ -7,6 +7,7 @@ import aiohttp
 from aiohttp import web
 
 from rtproxy.errors import UpstreamError
+from rtproxy.net.stop import Stop
 from rtproxy.net.takeover import Hung, Taken, raw_headers, take_client, take_server
 from rtproxy.net.tap import Recorder, Side, join
 from rtproxy.record.dialler import Dialler
@@ -74,6 +75,10 @@ class WebSocketRelay:
         """Begin to close every live session from our side, and say so on its tape."""
         for session in list(self._live):
             part(*session.sides, session.follower, reason)
+
+    async def settle(self, stop: Stop, seconds: float) -> None:
+        """Wait for the sessions to end, `seconds` at most."""
+        await stop.wait_for([session.over for session in self._live], seconds)
 
     async def close(self) -> None:
         """Cut the sessions that are left, and return when every tape is sealed."""

@@ -12,6 +12,9 @@ SCHEMA = "rtproxy.journal/1"
 KEPT = 10_000
 """Entries kept; of more, those that went well are forgotten, oldest first."""
 
+LONGEST = 1000
+"""Characters of a request, or of why it was refused, that are kept."""
+
 State = Literal["open", "over", "refused"]
 
 
@@ -66,7 +69,7 @@ class Journal:
 
     def begin(self, asked: str, connection: str, tape: str | None) -> Entry:
         """A request has come and been given a tape, or none."""
-        entry = Entry(self.count, asked, connection, tape)
+        entry = Entry(self.count, shortened(asked), connection, tape)
         self.count += 1
         if len(self.entries) >= KEPT:
             well = (n for n, one in enumerate(self.entries) if one.state == "over" and one.ok)
@@ -77,7 +80,7 @@ class Journal:
     def refuse(self, asked: str, connection: str, why: str) -> Entry:
         """A request has come that could not be served: a failure."""
         entry = self.begin(asked, connection, None)
-        entry.state, entry.refusal = "refused", why
+        entry.state, entry.refusal = "refused", shortened(why)
         return entry
 
     @property
@@ -127,6 +130,11 @@ class Journal:
             ],
             "unused": self.unused,
         }
+
+
+def shortened(text: str) -> str:
+    """What a client has made up may be long, and is kept."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def unfinished(tape: str, outcome: Outcome) -> str:

@@ -18,9 +18,12 @@ from aiohttp import web
 from rtproxy import __version__
 from rtproxy.errors import RtproxyError
 from rtproxy.net.entrance import REALTIME_HOSTS, Access, Entrance
+from rtproxy.net.listener import IDLE_S
 from rtproxy.net.refusal import refuse
 from rtproxy.net.route import Destination, Routes
-from rtproxy.net.takeover import Hung, Taken, raw_headers, take_client
+from rtproxy.net.stop import Stop
+from rtproxy.net.takeover import Hung, Taken, take_client
+from rtproxy.net.token import Token
 from rtproxy.net.trust import upstream_context
 from rtproxy.net.tunnel import UnwatchedTunnels
 from rtproxy.replay.connection import FAREWELL_S, Connection
@@ -80,6 +83,10 @@ class Settings:
     allow_origin: Sequence[str] = ()
     """Origins of pages, besides this machine's, that may connect; as `normal_origin` has them."""
     ca_folder: Path | None = None
+    token: Token | None = None
+    """What clients must know; with it, they may be on other machines."""
+    idle_s: float = IDLE_S
+    """How long a connection may ask for nothing, or take until it has asked."""
     witnesses: int = 0
     """Of so many sessions, the latest ones, it is kept what they have exchanged."""
 
@@ -121,6 +128,8 @@ class TapeServer:
             forward=self.settings.forward,
             intercept=(*shelf.hosts, *REALTIME_HOSTS, *self.settings.intercept),
             ca_folder=self.settings.ca_folder,
+            token=self.settings.token,
+            idle_s=self.settings.idle_s,
         )
         self._entrance = Entrance(
             self.serve,
@@ -129,7 +138,6 @@ class TapeServer:
             tunnels=UnwatchedTunnels() if self.settings.tunnel else None,
             proxy_context=lambda: upstream_context(None, verify=True),
             tell=remark or (lambda _where, _sentence: None),
-            shutdown_s=FAREWELL_S,
         )
 
     @property
@@ -142,20 +150,28 @@ class TapeServer:
         await self._entrance.open()
         self.url = self._entrance.url
 
-    async def close(self) -> None:
-        """Stop listening and hang up what is still connected."""
+    async def close(self, stop: Stop | None = None, grace_s: float = 0.0) -> None:
+        """Stop listening, give what is under way `grace_s` to end, and hang up the rest.
+
+        If `stop` becomes urgent, nothing is waited for any longer.
+        """
+        stop = stop or Stop()
+        await self._entrance.shut(stop, grace_s)
         for connection in self._live:
             connection.hang_up(GOING_AWAY, "the replay server was stopped")
-        if self._live:
-            await asyncio.wait([one.gone for one in self._live], timeout=FAREWELL_S)
+        await self._entrance.settle(stop, FAREWELL_S)
         for connection in self._live:
             connection.abort()
         await self._entrance.close()
 
-    async def settle(self, seconds: float) -> None:
+    @property
+    def open(self) -> int:
+        """How many connections are being played to."""
+        return len(self._live)
+
+    async def settle(self, seconds: float, stop: Stop | None = None) -> None:
         """Wait until each tape is at its end or its client has left, `seconds` at most."""
-        if self._live:
-            await asyncio.wait([one.played for one in self._live], timeout=seconds)
+        await (stop or Stop()).wait_for([one.played for one in self._live], seconds)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -181,10 +197,13 @@ class TapeServer:
         refused = self._refused(request, destination)
         if refused is not None:
             return refused
-        if request.path.startswith(OWN_PATH) and destination is None:
-            return self._own(request.path.removeprefix(OWN_PATH))
-        headers = raw_headers(request)
-        asked = Asked.of(request.method, request.raw_path, headers)
+        taken = self._entrance.take(request)
+        if isinstance(taken, web.Response):
+            return taken
+        target, headers = taken
+        if target.startswith(OWN_PATH) and destination is None:
+            return self._own(target.removeprefix(OWN_PATH).partition("?")[0])
+        asked = Asked.of(request.method, target, headers)
         websocket = is_websocket_upgrade(request.method, headers)
         try:
             if websocket:

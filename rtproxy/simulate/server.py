@@ -77,6 +77,11 @@ class SimulatedServer:
         return self._entrance.url
 
     @property
+    def open(self) -> int:
+        """How many sessions there are."""
+        return len(self._live)
+
+    @property
     def ws_url(self) -> str:
         """Where sessions are, without the query: ws://127.0.0.1:8788/v1/realtime."""
         return f"ws{self.url.removeprefix('http')}/v1/realtime"

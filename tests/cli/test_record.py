@@ -98,7 +98,13 @@ async def test_the_command_does_not_outlive_us(tmp_path: Path) -> None:
         (["record", "--upstream", "http://u:p@h/"], "credentials"),
         (["record", "--listen", "nowhere"], "HOST:PORT"),
         (["record", "--listen", "127.0.0.1:PORT"], "in use"),
-        (["record", "--listen", "192.0.2.1:0"], "no address of this machine"),
+        (["record", "--listen", "192.0.2.1:0"], "add --allow-remote"),
+        (
+            ["record", "--allow-remote", "--listen", "192.0.2.1:0"],
+            "no address of this machine",
+        ),
+        (["record", "--idle", "0"], "0 is not in the range"),
+        (["record", "--grace", "-1"], "-1.0 is not in the range"),
         (["record", "--out", "a-file"], "a-file"),
         (["record", "--out", "a-file/under"], "a-file"),
         (["record", "--out", "/sys/tapes"], "--out"),  # nobody may write there, not even root

@@ -113,7 +113,12 @@ async def test_a_shell_command_with_options_of_its_own(tape: Path, tmp_path: Pat
         (["call.rtape", "--stall", "0"], 2, "stall"),
         (["call.rtape", "--ignore", "]["], 2, "no JSON path"),
         (["call.rtape", "--fault", "nonsense"], 2, "no fault"),
-        (["call.rtape", "--listen", "192.0.2.1:0"], 2, "no address of this machine"),
+        (["call.rtape", "--listen", "192.0.2.1:0"], 2, "add --allow-remote"),
+        (
+            ["call.rtape", "--allow-remote", "--listen", "192.0.2.1:0"],
+            2,
+            "no address of this machine",
+        ),
         (["call.rtape", "--", "no-such-command-here"], 2, "no-such-command-here"),
     ],
 )
