@@ -138,7 +138,7 @@ class Call:
             self._follow(record.seq)
 
     def _take_append(self, record: Event) -> bool:
-        """Take an append that is written plainly, without the way by an event. False for others."""
+        """Take an append without the way by an event. False for what is none."""
         payload = record.payload
         if type(payload) is not str or record.flags & FROM_SERVER:
             return False

@@ -40,10 +40,6 @@ DELTAS: dict[str, DeltaKind] = {
 """Events that carry a piece of something longer, by canonical name, and what they carry."""
 
 _TYPE_FIRST = re.compile(r'\s*\{\s*"type"\s*:\s*"([^"\\]{1,200})"')
-_PLAIN_APPEND = re.compile(
-    r'\{\s*(?:"event_id"\s*:\s*"([^"\\]{1,200})"\s*,\s*)?'
-    r'"type"\s*:\s*"input_audio_buffer\.append"\s*,\s*"audio"\s*:\s*"'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +140,18 @@ def parse(record: Event) -> RealtimeEvent:
 
 
 def plain_append(payload: str) -> tuple[str | None, str] | None:
-    """The event_id and the base64 of an append that is written as clients write it.
+    """The event_id and the base64 of an append; None for all else, which `parse` understands.
 
-    Nine events of ten are such. It is told without parsing, in a third of the time; None for all
-    else, which `parse` understands.
+    Nine events of ten are such: they are spared the way by a RealtimeEvent.
     """
-    head = _PLAIN_APPEND.match(payload)
-    if head is None or "\\" in payload or payload[-1] != "}":
+    try:
+        data = orjson.loads(payload)
+    except ValueError:
         return None
-    start, end = head.end(), len(payload) - 2
-    return (head[1], payload[start:end]) if payload.find('"', start) == end else None
+    if type(data) is not dict or data.get("type") != "input_audio_buffer.append":
+        return None
+    audio = data.get("audio")
+    return (string(data, "event_id"), audio) if type(audio) is str else None
 
 
 def _load(text: str) -> Any:
