@@ -5,9 +5,9 @@ asked for. Either way a handler of this server is behind it and serves its reque
 """
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, cast
 
 from aiohttp import web
@@ -39,7 +39,11 @@ class Door(Lobby):
         self._hosts = hosts
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._server.admit(cast(asyncio.Transport, transport), self._hosts, self)
+        connection = cast(asyncio.Transport, transport)
+        address = local_address(connection)
+        # Whoever listens everywhere goes by the address that a client has come to.
+        hosts = self._hosts if address in self._hosts else (*self._hosts, address)
+        self._server.admit(connection, hosts, self)
 
 
 class TlsServer(Server):
@@ -162,6 +166,15 @@ class TlsSite(web.BaseSite):
         )
 
 
+def local_address(transport: asyncio.BaseTransport) -> str:
+    """The address of our end of a connection, as a certificate names it."""
+    name = transport.get_extra_info("sockname") or LOOPBACK[1:2]  # nothing if it is gone already
+    text = str(name[0]).partition("%")[0]
+    address = ipaddress.ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
 def names_of(host: str) -> tuple[str, ...]:
     """The names and addresses by which clients may reach a listener, the likeliest first."""
     found = [host]
@@ -169,7 +182,4 @@ def names_of(host: str) -> tuple[str, ...]:
         found = [*LOOPBACK, host]
     elif host in ANY:
         found = [socket.gethostname(), *LOOPBACK]
-        with suppress(OSError):
-            addresses = socket.getaddrinfo(found[0], None, type=socket.SOCK_STREAM)
-            found += [str(address[0]).partition("%")[0] for *_, address in addresses]
     return tuple(dict.fromkeys(filter(None, map(normal_host, found)))) or LOOPBACK

@@ -19,6 +19,7 @@ from rtproxy.net.authority import Authority
 from rtproxy.net.entrance import Access, Entrance
 from rtproxy.net.route import Routes
 from rtproxy.net.tls_server import LOOPBACK, names_of
+from rtproxy.net.token import Token
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Listener:
 
     @property
     def port(self) -> int:
-        return int(self.url.rsplit(":", 1)[1])
+        return int(self.url.rsplit(":", 1)[1].partition("/")[0])
 
     @property
     def trust(self) -> ssl.SSLContext:
@@ -52,6 +53,7 @@ async def listener(
     folder: Path,
     serve: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] = hello,
     host: str = "127.0.0.1",
+    token: Token | None = None,
 ) -> AsyncIterator[Listener]:
     def tell(where: str, sentence: str) -> None:
         made.said.append((where, sentence))
@@ -59,7 +61,7 @@ async def listener(
 
     entrance = Entrance(
         serve,
-        Access(host, 0, tls=True, ca_folder=folder),
+        Access(host, 0, tls=True, ca_folder=folder, token=token),
         routes=Routes(environ={}),
         tunnels=None,
         proxy_context=no_context,
@@ -260,6 +262,18 @@ async def test_the_end_lets_an_answer_be_finished(tmp_path: Path) -> None:
 )
 def test_names_that_a_listener_goes_by(host: str, names: tuple[str, ...]) -> None:
     assert names_of(host) == names
+
+
+@pytest.mark.parametrize("host", ["127.0.0.9", "0.0.0.0"])
+async def test_clients_that_come_to_an_address(tmp_path: Path, host: str) -> None:
+    """They name no host, so that the certificate must have the address that they have come to."""
+    token = Token("a-token-that-is-long-enough") if host == "0.0.0.0" else None
+    async with listener(tmp_path, host=host, token=token) as ours:
+        async with aiohttp.ClientSession() as session:
+            for address in {"127.0.0.9", host.replace("0.0.0.0", "127.0.0.7")}:
+                url = f"https://{address}:{ours.port}/"
+                async with session.get(url, ssl=ours.trust) as response:
+                    assert response.status == 200
 
 
 def test_a_listener_for_everybody_goes_by_the_machines_own_names() -> None:
