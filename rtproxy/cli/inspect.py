@@ -192,15 +192,17 @@ def _follow(path: Path, wanted: "Wanted", fail_on: "Severity | None") -> int:
     with Interrupt() as interrupt:
         found = newest(path, interrupt, _say) if path.is_dir() else path
         if found is None:
-            return INTERRUPTED
+            return interrupt.code
         with open_tape(found) as tape:
             following = Following(tape, interrupt, is_unread)
             printer = Printer(tape, wanted, following)
             printer.show()
+            if following.state == "live" and not interrupt.asked:
+                return 0  # whoever read our output has seen enough
             _tell_end(tape, following)
             code = _judge(tape, printer.session, fail_on)
             if following.state == "live":
-                return INTERRUPTED
+                return interrupt.code
             return 1 if following.broke_off else code
 
 

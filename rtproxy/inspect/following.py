@@ -26,21 +26,23 @@ from rtproxy.tape.summary import Summary
 from rtproxy.tape.tail import POLL_SECONDS, watch
 
 FOLDER_POLL_S = 0.2
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 State = Literal["sealed", "live", "crashed"]
 
 
 class Interrupt:
-    """Notes Ctrl-C while it is used, so that what follows a tape can end in good order.
+    """Notes Ctrl-C and SIGTERM while it is used, so that what follows a tape can end in good order.
 
-    A second Ctrl-C ends the program at once.
+    A second one ends the program at once. `code` is the exit code after the first.
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self.code = 128 + signal.SIGINT
 
     def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._note)
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -49,7 +51,7 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        self._restore()
 
     def pause(self, seconds: float) -> bool:
         """Wait; True if it is time to end."""
@@ -57,9 +59,13 @@ class Interrupt:
             time.sleep(seconds)
         return self.asked
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, self._before)
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.asked, self.code = True, 128 + number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
 
 class Following:

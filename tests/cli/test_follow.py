@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,13 +131,14 @@ async def test_a_tape_that_is_sealed_is_shown_to_its_end(
         assert json.loads(shown)["tape"]["state"] == "sealed"
 
 
-async def test_ctrl_c_ends_it_and_says_how_far_it_got(writer: TapeWriter) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_and_it_says_how_far_it_got(writer: TapeWriter, number: int) -> None:
     async with following(writer.path, "--events") as follower:
         put(writer, [Event(0, 1_500_000_000, 1, '{"type": "error"}')])
         await follower.line(having="error")
-        follower.interrupt()
+        follower.process.send_signal(number)
         code, _, said = await follower.end()
-    assert code == 130
+    assert code == 128 + number
     assert said == (
         f"{writer.path} is still being recorded; it was followed up to 1.500 s, 1 record.\n"
     )
