@@ -208,7 +208,8 @@ class Items:
             part = item.parts[index] = Part()
         if type_ := string(body, "type"):
             part.type = part_type(type_, item.role)
-        part.text = string(body, "text") or string(body, "transcript") or part.text
+        if text := string(body, "text") or string(body, "transcript"):
+            part.tell(text)
         merge(part.fields, {key: value for key, value in body.items() if key not in PART_KEYS})
 
     def _item(self, item_id: str, note: Note) -> NormalItem:
@@ -239,15 +240,13 @@ class Items:
     def _says(self, item_id: str | None, text: Any) -> bool:
         if not isinstance(text, str) or not text:
             return not text
-        known = self._reading.answers.conversation
-        item = known.items.get(item_id or "")
         call = self._call(item_id)
         if call is not None:
             told, arguments = parsed(text), call.arguments
             partial = isinstance(arguments, str) and arguments.startswith(text)
             return partial or told in (arguments, call.output, call.name)
         said = self._texts.get(item_id or "", set())
-        return any(whole.startswith(text) for whole in said) or bool(item and item.text == text)
+        return any(whole.startswith(text) for whole in said)
 
     def _call(self, item_id: str | None) -> NormalCall | None:
         return self._outline.call_of_item.get(item_id or "")

@@ -35,11 +35,21 @@ class NormalEvent:
 
 @dataclass(slots=True)
 class Part:
-    """A content part of an item; `text` is what was typed, written or said in it."""
+    """A content part of an item; `text` is what was typed, written or said in it.
+
+    It is told several times: `told` counts what is told. Most count, or else the latest.
+    """
 
     type: str | None = None
     text: str = ""
+    told: dict[str, int] = field(default_factory=dict)
     fields: Fields = field(default_factory=dict)
+
+    def tell(self, text: str) -> None:
+        """One more event says what all of the part is."""
+        times = self.told[text] = self.told.get(text, 0) + 1
+        if times >= self.told.get(self.text, 0):
+            self.text = text
 
 
 @dataclass(slots=True)

@@ -65,12 +65,15 @@ class Normaliser:
 
     def _place(self, note: Note) -> None:
         name = note.name
-        if (note.from_server and name in PASSED_OVER) or note.seq in self._items.told:
+        if note.seq in self._items.told:
+            return
+        if note.from_server and name in PASSED_OVER:
+            self._heed(note)
             return
         if name == UNTYPED:
             self._put(self._outline.turn_of(note), note, dict(note.fields))
         elif name in OF_SESSION:
-            self._put(None, note, self._wanted(note) if name == "session.update" else {})
+            self._put(None, note, self._wanted(note) if name == "session.update" else _rest(note))
         elif not note.from_server:
             self._place_client(note)
         elif name in ("response.created", "response.done"):
@@ -82,6 +85,13 @@ class Normaliser:
                 response.events.append(event)
         else:
             self._place_server(note)
+
+    def _heed(self, note: Note) -> None:
+        """Of an event that is passed over, keep what it says otherwise than its item."""
+        owner = self._items.call_of(note) or self._items.item_of(note)
+        odd = self._items.odd(note).get("item")
+        if owner is not None and odd:
+            owner.fields[note.name] = odd
 
     def _place_server(self, note: Note) -> None:
         turn, left = self._outline.turn_of(note), _bare(note)
@@ -124,6 +134,8 @@ class Normaliser:
 
     def _put(self, turn: NormalTurn | None, note: Note, left: Fields) -> None:
         """Put an event where those are that belong to nothing else."""
+        if isinstance(left.get("error"), dict):
+            left["error"] = impersonal(left["error"])
         events = self.session.events if turn is None else turn.events
         event = NormalEvent(note.name, note.seq, self._outline.labelled(left, turn))
         events.setdefault(note.name, []).append(event)
@@ -149,7 +161,7 @@ class Normaliser:
         return {"confirmed": False} if silent else {}
 
     def _error(self, note: Note) -> Fields:
-        error = impersonal(mapping(note.fields, "error"))
+        error = dict(mapping(note.fields, "error"))
         cause = self._outline.cause_of(note.seq)
         return error | ({"event": cause} if cause else {})
 

@@ -6,7 +6,13 @@ from typing import Any
 
 from rtproxy.diff.echo import find_echoes
 from rtproxy.diff.fields import ga_settings, impersonal, parsed, settle
-from rtproxy.diff.normal import Fields, NormalCall, NormalResponse, NormalSession, NormalTurn
+from rtproxy.diff.normal import (
+    Fields,
+    NormalCall,
+    NormalResponse,
+    NormalSession,
+    NormalTurn,
+)
 from rtproxy.diff.reading import Note, Reading
 from rtproxy.diff.sound import Sound
 from rtproxy.realtime.config import Config
@@ -127,6 +133,19 @@ class Outline:
             normal.spoken_ms = _spoken_ms(turn, reading)
             if reading.input_complete:
                 normal.sound = _sound(turn, reading)
+
+        self._label_fields(self.session, None)
+        for normal in self.session.turns:
+            self._label_fields(normal, normal)
+
+    def _label_fields(self, side: NormalSession | NormalTurn, turn: NormalTurn | None) -> None:
+        """No ids in what nobody knows, either."""
+        for response in side.responses:
+            response.fields = self.labelled(response.fields, turn)
+        for call in side.calls:
+            call.fields = self.labelled(call.fields, turn)
+        for item in (*side.items, *(item for r in side.responses for item in r.items)):
+            item.fields = self.labelled(item.fields, turn)
 
     def _session(self, name: str | None) -> NormalSession:
         reading = self.reading

@@ -171,6 +171,37 @@ def test_no_id_is_left() -> None:
     assert not [id_ for id_ in ids if id_ in text]
 
 
+def test_ids_are_left_nowhere() -> None:
+    """In fields that nobody knows, too: they are places in the turn."""
+
+    def told(mark: str) -> list[Record]:
+        item = {"id": f"i{mark}", "type": "mcp_approval_request", "twin_id": f"t{mark}"}
+        story = Story().begin(f"r{mark}", parent_id=f"p{mark}")
+        story.server("response.output_item.done", response_id=f"r{mark}", item=item)
+        story.server("thing.happened", item_id=f"i{mark}", other={"id": f"o{mark}"})
+        story.client(
+            "conversation.item.create", item={"type": "x", "approval_request_id": f"i{mark}"}
+        )
+        return story.end(f"r{mark}").records
+
+    assert compare_records(told("1"), told("2")).equal
+    (turn,) = normal(told("1")).turns
+    assert turn.events["thing.happened"][0].fields == {
+        "item_id": "item 1",
+        "other": {"id": "another"},
+    }
+
+
+def test_a_copy_that_says_otherwise() -> None:
+    """Each event that repeats what an item says is compared with it."""
+    for type_ in ("conversation.item.done", "response.output_item.done", "response.done"):
+        other = spoken()
+        other.replace("sunny and warm", "sunny and cold", type_)
+        (difference,) = compare_records(spoken().records, other.records).differences
+        assert difference.turn == 3
+        assert difference.level == "text"
+
+
 def _ids(value: Any) -> set[str]:
     if isinstance(value, dict):
         own = {v for k, v in value.items() if (k == "id" or k.endswith("_id")) and v != "root"}
