@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from rtproxy.tape.record import FROM_SERVER, Control, Event, Header, Record
 from rtproxy.tape.writer import TapeWriter
 from tests.inspect.tui_desk import Desk, call, desk, write
 
+SNAPSHOTS = Path(__file__).parent / "snapshots"
 SIZES = [(80, 24), (120, 40), (200, 50), (110, 24), (80, 50), (60, 16), (30, 8)]
 
 
@@ -224,6 +226,7 @@ async def test_a_live_tape_is_shown_as_it_grows(tmp_path: Path) -> None:
         writer.close()
         await until("sealed")
         assert "The call is being recorded" not in opened.text
+        assert f"sealed · {records[-1].t_ns / 1e9:.3f} s · {len(records)} events" in opened.text
 
 
 # What is asked for.
@@ -243,6 +246,14 @@ async def test_events_are_opened_filtered_and_unfolded(tape: Path) -> None:
         assert opened.app.focused is opened.app.query_one("#events")
         assert len(opened.app.place.rows) == 44
         assert all(" ← " in line for line in opened.pane("events")[1:10])
+
+
+async def test_a_filter_that_nothing_fits_is_told(tape: Path) -> None:
+    async with desk(tape) as opened:
+        await opened.press("slash", *"rate_limit", "enter")
+        assert "No event fits the filter; Esc shows all of them." in opened.pane("events")[0]
+        await opened.press("escape")
+        assert "session.created" in "".join(opened.pane("events"))
 
 
 # The mouse.
@@ -414,3 +425,24 @@ async def test_it_can_be_left_while_it_is_read(tmp_path: Path) -> None:
             await pilot.pause()
             assert not app.is_running
         assert not app.work.judged
+
+
+# How it looks. After a wanted change: UPDATE_SNAPSHOTS=1 pytest tests/inspect, and look.
+
+
+@pytest.mark.parametrize(
+    ("size", "keys"),
+    [((80, 24), ()), ((80, 24), ("f", "3")), ((80, 24), ("f", "3", "enter")), ((120, 40), ("f",)),
+     ((200, 50), ("n", "n", "3")), ((120, 40), ("question_mark",))],
+    ids=["80-turns", "80-events", "80-detail", "120-finding", "200-turn", "120-help"],
+)  # fmt: skip
+async def test_the_screen_looks_like_this(
+    tape: Path, size: tuple[int, int], keys: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
+    path = SNAPSHOTS / f"tui-{request.node.callspec.id}.txt"
+    async with desk(tape, size) as opened:
+        await opened.press(*keys)
+        found = "".join(f"{line.rstrip()}\n" for line in opened.lines)
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        path.write_text(found, "utf-8")
+    assert found == path.read_text("utf-8")

@@ -9,7 +9,7 @@ from textual.keys import _character_to_key
 
 from rtproxy.inspect.tui import speaker
 from rtproxy.inspect.tui.app import Tui
-from rtproxy.inspect.tui.keys import KEYS, Key
+from rtproxy.inspect.tui.keys import KEYS, LIST_KEYS, MOUSE, Key
 from tests.inspect.tui_desk import Desk, call, desk, write
 
 Check = Callable[[Desk, str], Awaitable[None]]
@@ -320,6 +320,15 @@ def test_other_keys_do_the_same_and_are_named_as_terminals_name_them() -> None:
         for char in key.shown.split():
             if len(char) == 1 and char.isascii():
                 assert _character_to_key(char) in key.keys
+
+
+def test_the_guide_names_every_key() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "tui.md").read_text("utf-8")
+    for key in KEYS:
+        shown = " ".join(f"`{part}`" for part in key.shown.split())
+        assert f"| {shown} | {key.does} |" in guide
+    for shown, does in (*LIST_KEYS, *MOUSE):
+        assert f"| {shown} | {does} |" in guide
 
 
 async def test_keys_of_the_lists(tape: Path) -> None:

@@ -55,7 +55,9 @@ class Desk:
 
     async def settle(self) -> None:
         """Wait until all has been read and shown."""
-        while not self.app.work.idle:
+        while not self.app.work.idle and self.app.is_running:
+            if self.app._exception is not None:
+                raise self.app._exception
             await asyncio.sleep(0.005)
         await self.pilot.pause()
         await self.pilot.pause()  # what a message causes is done after it

@@ -101,7 +101,7 @@ class Board(App[None]):
             lines = [found]
         else:
             lines = list(wrapped(found, width))[:2]
-        if self.work.judged:
+        if self.call is not BLANK:
             lines.append(self.call)
         else:
             phase = self.work.phase

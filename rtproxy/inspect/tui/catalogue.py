@@ -17,6 +17,7 @@ from rtproxy.inspect.listing import DAMAGE, Missing
 from rtproxy.realtime.audio import AudioFormat
 from rtproxy.realtime.event import DeltaKind, RealtimeEvent
 from rtproxy.realtime.formats import AudioFormats
+from rtproxy.tape.record import FROM_SERVER
 
 MAX_NAME = 200
 """Characters of a type that are kept."""
@@ -27,6 +28,7 @@ MAX_SEQ = (1 << 63) - 1
 
 _JOINT: dict[DeltaKind, str] = {"audio": "speech", "transcript": "speech"}
 _MARKS = sum(MARKS)
+_STRAND_FLAGS = _MARKS | FROM_SERVER
 
 Numbers = NDArray[np.int64]
 
@@ -168,25 +170,27 @@ class Catalogue:
         return np.flatnonzero(strands == 0) + start
 
     def _name(self, type_: str, name: str) -> int:
+        known = self._known.get((type_, name))
+        if known is not None:
+            return known
         key = (type_[:MAX_NAME], name[:MAX_NAME])
+        if len(self.names) >= MAX_NAMES - 1:
+            key = (OTHER.type, OTHER.name)
         known = self._known.get(key)
         if known is None:
-            if len(self.names) >= MAX_NAMES - 1:
-                key = (OTHER.type, OTHER.name)
-                if key in self._known:
-                    return self._known[key]
             known = self._known[key] = len(self.names)
             self.names.append(Name(*key))
         return known
 
     def _strand(self, entry: Entry, event: RealtimeEvent, kind: DeltaKind) -> int:
         what = entry.type[:MAX_NAME] if kind == "other" else _JOINT.get(kind, kind)
+        flags = entry.record.flags
         ids = (_cut(event.response_id), _cut(event.item_id))
-        strand = Strand(event.from_server, what, *ids, entry.record.flags & _MARKS)
-        known = self._known.get(strand)
+        key = (what, *ids, flags & _STRAND_FLAGS)
+        known = self._known.get(key)
         if known is None:
-            known = self._known[strand] = len(self.strands)
-            self.strands.append(strand)
+            known = self._known[key] = len(self.strands)
+            self.strands.append(Strand(bool(flags & FROM_SERVER), what, *ids, flags & _MARKS))
         return known
 
     def _format(self, audio: AudioFormat) -> int:

@@ -79,13 +79,13 @@ def _set_up(session: Session) -> list[str]:
 
 
 def _length(overview: Overview, loading: Loading) -> str:
-    if overview.counted and loading.state == "sealed":
+    if overview.counted and overview.state == "sealed":
         return duration(overview)
     return f"{loading.session.now_ms / 1000:.3f} s"
 
 
 def _events(overview: Overview, loading: Loading) -> int:
-    if overview.counted and loading.state == "sealed":
+    if overview.counted and overview.state == "sealed":
         return sum(overview.summary.events.values())
     return loading.session.events
 

@@ -80,6 +80,8 @@ class EventSource:
         return len(self._place.rows)
 
     def heading(self, width: int) -> Line | None:
+        if self._place.filter and self._place.rows.complete and not len(self):
+            return line(("No event fits the filter; Esc shows all of them.", "pause"))
         return heading(self._columns(width))
 
     def line(self, index: int, width: int) -> Line:
