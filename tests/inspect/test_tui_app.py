@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,35 @@ async def test_tapes_on_which_there_is_no_call(tmp_path: Path, records: list[Rec
             await opened.press(key)
         assert opened.app.is_running
         assert len(opened.app.place.rows) == len(records)
+
+
+async def test_a_tape_without_times_has_no_lanes_and_says_why(tmp_path: Path) -> None:
+    records = [
+        Event(n, 0, record.flags, record.payload)
+        for n, record in enumerate(r for r in call("clean") if isinstance(r, Event))
+    ]
+    async with desk(write(tmp_path / "x.rtape", records)) as opened:
+        assert "This tape has no times: how long things took is unknown." in opened.text
+        assert "caller  " not in opened.text
+        await opened.press("n", "f", "plus", "right", "space")
+        assert "This tape has no times: it cannot be played." in opened.status
+        await opened.pilot.click("#status")
+
+
+async def test_audio_that_was_cut_is_told(tmp_path: Path) -> None:
+    records = [r for r in call("clean") if isinstance(r, Event)]
+    cut = [Event(r.seq, r.t_ns, r.flags, re.sub('"(audio|delta)":"[^"]{99,}"', r'"\1":"AAAA"',
+           str(r.payload))) for r in records]  # fmt: skip
+    async with desk(write(tmp_path / "x.rtape", cut)) as opened:
+        assert "Not all audio is on this tape" in opened.text
+
+
+async def test_what_is_too_long_to_copy_is_told(tmp_path: Path) -> None:
+    text = json.dumps({"type": "response.create", "metadata": "x " * 100_000})
+    async with desk(write(tmp_path / "x.rtape", [Event(0, 0, 0, text)])) as opened:
+        await opened.press("y")
+        assert "200,043 characters are too many to copy; w writes them to a file." in opened.status
+        assert not opened.app.clipboard
 
 
 async def test_a_damaged_tape_says_so_and_shows_the_rest(tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ LOOKED_EVERY_S = 0.2
 """How often it is looked whether a live tape has grown."""
 PLAYED_EVERY_S = 0.1
 """How often the moment moves while it is played."""
-THEMES = ("ansi-dark", "textual-dark", "textual-light")
-"""The terminal's own colours, and two sets of others."""
+THEMES = ("ansi-dark", "textual-ansi", "textual-dark", "textual-light")
+"""The terminal's own colours, by their new and their old name, and two sets of others."""
+MAX_COPIED = 100_000
+"""Characters that terminals take into the clipboard without trouble."""
 PRIORITY = {"tab", "shift+tab", "ctrl+c"}
 """Keys that mean something else wherever the focus is."""
 
@@ -52,7 +54,7 @@ class Tui(Tour):
 
     def on_mount(self) -> None:
         named = os.environ.get("TEXTUAL_THEME", "")
-        self.theme = named if named in self.available_themes else THEMES[0]
+        self.theme = named if named in self.available_themes else self._themes[0]
         self.prompt.display = False
         self._wake = asyncio.Event()
         self._shown = 0.0
@@ -238,7 +240,9 @@ class Tui(Tour):
 
     def action_copy(self) -> None:
         payload = self._payload()
-        if isinstance(payload, str):
+        if isinstance(payload, str) and len(payload) > MAX_COPIED:
+            self.say(f"{len(payload):,} characters are too many to copy; w writes them to a file.")
+        elif isinstance(payload, str):
             self.copy_to_clipboard(payload)
             self.say(f"Copied {len(payload):,} characters, if the terminal allows it.", "good")
         else:
@@ -268,9 +272,14 @@ class Tui(Tour):
         return entry.record.payload if entry and isinstance(entry.record, Event) else None
 
     def action_theme(self) -> None:
-        at = THEMES.index(self.theme) if self.theme in THEMES else -1
-        self.theme = THEMES[(at + 1) % len(THEMES)]
+        themes = self._themes
+        at = themes.index(self.theme) if self.theme in themes else -1
+        self.theme = themes[(at + 1) % len(themes)]
         self.hush()
+
+    @property
+    def _themes(self) -> list[str]:
+        return [name for name in THEMES if name in self.available_themes]
 
     def action_help(self) -> None:
         self.push_screen(Help(), lambda _: self.arrange())

@@ -42,6 +42,7 @@ class Board(App[None]):
 
     TITLE = "rtproxy inspect"
     ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
     CSS = """
     Screen { layout: vertical; overflow: hidden; }
     #upper, #lower { height: 1fr; }
@@ -106,8 +107,7 @@ class Board(App[None]):
         else:
             phase = self.work.phase
             lines.append(reading_line(self.work.fraction, WORDS[phase] or WORDS["reading"], width))
-        words = state_words(self.loading)
-        return [*lines, line((words, "pause"))] if words else lines
+        return [*lines, *(line((words, "pause")) for words in state_words(self.loading))]
 
     def _status(self, _width: int) -> list[Line]:
         place = self.place

@@ -61,6 +61,8 @@ class Chart:
 
     def _draw(self, span: Span, width: int) -> list[Lane]:
         self.drawings += 1
+        if not self._session.times_known:
+            return []
         view = self._stage.within(span)
         timeline = Timeline(view, self._catalogue, span, width)
         lanes = {lane.name: lane for lane in timeline.lanes(self._findings)}

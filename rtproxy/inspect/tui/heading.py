@@ -2,6 +2,7 @@
 
 from rtproxy.inspect.digest import digest
 from rtproxy.inspect.overview import DIALECTS, Overview, duration
+from rtproxy.inspect.timeline import clock
 from rtproxy.inspect.tui.line import Ink, Line, Piece, line
 from rtproxy.inspect.tui.loading import Loading
 from rtproxy.realtime.dialect import session_field
@@ -52,17 +53,23 @@ def reading_line(fraction: float, what: str, width: int) -> Line:
     )
 
 
-def state_words(loading: Loading) -> str:
-    """What somebody should know about a tape that is not sealed and sound; "" for one that is."""
+def state_words(loading: Loading) -> list[str]:
+    """What somebody should know about a tape that is not sealed, sound, and complete."""
+    session, found = loading.session, []
     if loading.damage:
         places = len(loading.damage)
         where = "in one place" if places == 1 else f"in {places:,} places"
-        return f"The tape is damaged {where}: what is missing stands in the list of events."
-    if loading.state == "live":
-        return "The call is being recorded: what comes is shown as it comes."
-    if loading.state == "crashed":
-        return "The tape is not sealed, its recording broke off; all that is on it is shown."
-    return ""
+        found.append(f"The tape is damaged {where}: what is missing stands in the list of events.")
+    elif loading.state == "live":
+        found.append("The call is being recorded: what comes is shown as it comes.")
+    elif loading.state == "crashed":
+        found.append("The tape is not sealed, its recording broke off; all that is on it is shown.")
+    if loading.complete and len(loading.catalogue):
+        if not session.times_known:
+            found.append("This tape has no times: how long things took is unknown.")
+        elif not session.audio_complete and not loading.damage:
+            found.append("Not all audio is on this tape: nothing is judged by it.")
+    return found
 
 
 def _set_up(session: Session) -> list[str]:
@@ -81,7 +88,8 @@ def _set_up(session: Session) -> list[str]:
 def _length(overview: Overview, loading: Loading) -> str:
     if overview.counted and overview.state == "sealed":
         return duration(overview)
-    return f"{loading.session.now_ms / 1000:.3f} s"
+    seconds = loading.session.now_ms / 1000
+    return f"{seconds:.3f} s" if seconds < 60 else clock(seconds, 60)
 
 
 def _events(overview: Overview, loading: Loading) -> int:
