@@ -29,6 +29,7 @@ KEPT_BODY = 32 * 1024 * 1024
 
 _REALTIME_PATH = re.compile(r"(^|/)(realtime|live)(/|$)")
 _END_OF_SSE_EVENT = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_LONGEST_END = 4
 
 
 def is_realtime_path(path: str) -> bool:
@@ -220,9 +221,11 @@ class Exchange:
 
     def _tape_events(self, body: Body, chunk: bytes) -> None:
         """Write the server-sent events that end in this chunk (WHATWG HTML §9.2.6)."""
+        # Where there was no end before, there is none now, unless it began with the last bytes.
+        unseen = max(0, len(body.kept) - _LONGEST_END + 1)
         body.kept += chunk
         start = 0
-        for end in _END_OF_SSE_EVENT.finditer(body.kept):
+        for end in _END_OF_SSE_EVENT.finditer(body.kept, unseen):
             self._write(bytes(body.kept[start : end.end()]), body.content_type, FROM_SERVER)
             start = end.end()
         del body.kept[:start]

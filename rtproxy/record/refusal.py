@@ -34,14 +34,29 @@ async def relay_refusal(
             body += chunk[: KEPT_BODY - len(body)]
             await relayed.write(chunk)
         if tape is not None:
-            encoding = response.headers.get("Content-Encoding", "")
-            content_type = response.headers.get("Content-Type", "")
-            await _seal(tape, response.status, content_type, encoding, bytes(body), FROM_SERVER)
+            await seal(tape, response, body)
+            tape = None
         await relayed.write_eof()
+    except (aiohttp.ClientError, OSError) as error:
+        # It broke off, on either side: the client must see that it is incomplete.
+        if tape is not None:
+            flags = FROM_SERVER if isinstance(error, aiohttp.ClientPayloadError) else 0
+            tape.writer.control(tape.now_ns(), flags, "reset", {"error": str(error)})
+        if request.transport is not None:
+            request.transport.abort()
     finally:
         response.close()
+        if tape is not None:
+            await seal(tape, response, body)
         status.end(traffic, "refused", f"refused with {response.status} {response.reason or ''}")
     return relayed
+
+
+async def seal(tape: Tape, response: aiohttp.ClientResponse, body: bytearray) -> None:
+    """Put a refusal on its tape, and end that."""
+    encoding = response.headers.get("Content-Encoding", "")
+    content_type = response.headers.get("Content-Type", "")
+    await _seal(tape, response.status, content_type, encoding, bytes(body), FROM_SERVER)
 
 
 async def report_unreachable(

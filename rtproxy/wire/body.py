@@ -2,6 +2,9 @@
 
 import zlib
 
+MOST_STREAMS = 64
+"""Streams that a body may consist of: each costs a look at all that follows."""
+
 
 def decode_body(encoding: str, data: bytes, limit: int) -> bytes | None:
     """Undo a content encoding (RFC 9110 §8.4.1) up to `limit` bytes.
@@ -20,7 +23,24 @@ def decode_body(encoding: str, data: bytes, limit: int) -> bytes | None:
             return None
     for window in windows:
         try:
-            return zlib.decompressobj(window).decompress(data, limit)
+            return _unpack(data, window, limit)
         except zlib.error:
             continue
     return None
+
+
+def _unpack(data: bytes, window: int, limit: int) -> bytes:
+    """Raises zlib.error. A body may be several streams, one after another (RFC 1952 §2.2); what
+    comes behind them and is none is left out, as by other programs."""
+    stream = zlib.decompressobj(window)
+    plain = stream.decompress(data, limit)
+    for _ in range(MOST_STREAMS):
+        if not stream.unused_data or len(plain) >= limit:
+            return plain
+        rest = stream.unused_data
+        stream = zlib.decompressobj(window)
+        try:
+            plain += stream.decompress(rest, limit - len(plain))
+        except zlib.error:
+            return plain
+    raise zlib.error("too many streams")

@@ -153,9 +153,10 @@ class Upstream:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         self.heads.append(head)
-        writer.write(acceptance(head, self.extensions))
         target = head.split(b" ")[1].decode()
         script = self.scripts.get(target.rpartition("script=")[2], echo)
+        if b"\r\nsec-websocket-version:" in head.lower():
+            writer.write(acceptance(head, self.extensions))
         await script(reader, writer)
 
     def cancel(self) -> None:
