@@ -216,7 +216,7 @@ class Tui(Tour):
     def _play_on(self) -> None:
         """Move with what is to be heard."""
         speaker = self._speaker
-        if speaker is None:
+        if speaker is None or not self.query("#turns"):  # it is being closed
             return
         at_ms = self._playing.start_ms + speaker.elapsed_s * 1000
         if speaker.done:
