@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Some tests wait for a process or a clock, so one more runs than there are cores.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 READY  := $(VENV)/.ready
 
 .PHONY: demo test check lint types bench clean
@@ -10,7 +12,7 @@ demo: $(READY)
 	$(BIN)/rtproxy demo
 
 test: $(READY) tests/foreign/.ready tests/foreign/mitmproxy/.ready tests/components/.ready
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 check: lint types test
 
