@@ -12,6 +12,7 @@ import ssl
 from typing import Protocol
 
 from rtproxy.net.reset import reset_after_delivery
+from rtproxy.net.turns import TurnTaker
 
 WRITE_HIGH_WATER = 256 * 1024
 """Bytes that may wait for a slow reader before the other side is no longer read."""
@@ -30,7 +31,7 @@ class Recorder(Protocol):
     def lost(self, error: Exception, *, from_server: bool) -> None: ...
 
 
-class Side(asyncio.Protocol):
+class Side(TurnTaker):
     """One of the two joined connections.
 
     `former` is the protocol that the transport had before (aiohttp's); it is told when the
@@ -47,7 +48,7 @@ class Side(asyncio.Protocol):
         *,
         from_server: bool,
     ) -> None:
-        self.transport = transport
+        super().__init__(transport)
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._former = former
         self._recorder = recorder
@@ -64,6 +65,7 @@ class Side(asyncio.Protocol):
         self._recorder.received(data, from_server=self._from_server, forwarded=forwarded)
         if forwarded:
             peer.write(data)
+        self.has_read(len(data))
 
     @property
     def is_over(self) -> bool:
@@ -76,22 +78,11 @@ class Side(asyncio.Protocol):
         is_open = not (self._sent_eof or self.transport.is_closing())
         return is_open and self._resetting is None
 
-    def hold(self) -> None:
-        """Read nothing from this end for now: the other cannot take it."""
-        # asyncio's TLS transport does not stand being asked for anything once it is closed.
-        if not self.transport.is_closing():
-            self.transport.pause_reading()
-
-    def release(self) -> None:
-        """Read from this end again."""
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
-
     def pause_writing(self) -> None:
         self.peer.hold()
 
     def resume_writing(self) -> None:
-        self.peer.release()
+        self.peer.go_on()
 
     def eof_received(self) -> bool:
         self._end()

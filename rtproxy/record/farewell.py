@@ -6,22 +6,23 @@ The two connections part here: what an end still says after our close frame conc
 tape, as the other end has been told that nothing more comes.
 """
 
-import asyncio
 import secrets
 
 from rtproxy.net.tap import Side
+from rtproxy.net.turns import TurnTaker
 from rtproxy.record.session import Follower
 from rtproxy.wire.frame import Opcode, encode_close, encode_frame
 
 GOING_AWAY = 1001
 
 
-class Parting(asyncio.Protocol):
+class Parting(TurnTaker):
     """One of two joined connections while both are being closed; `begin` parts them."""
 
     peer: "Parting"
 
     def __init__(self, side: Side, follower: Follower, reason: str, *, from_server: bool) -> None:
+        super().__init__(side.transport)
         self._side = side
         self._follower = follower
         self._reason = reason
@@ -33,16 +34,20 @@ class Parting(asyncio.Protocol):
         if self._told or self._follower.mid_frame(from_server=not self._from_server):
             return
         self._told = True
-        self.peer._side.release()  # it no longer waits for this end to read
+        self.peer.go_on()  # it no longer waits for this end to read
         if not self._side.can_be_told:
             return
         # To a server we speak as a client, whose frames are masked (RFC 6455 §5.3).
         mask = secrets.token_bytes(4) if self._from_server else None
         payload = encode_close(GOING_AWAY, self._reason)
         self._follower.injected(GOING_AWAY, self._reason, from_server=not self._from_server)
-        self._side.transport.write(encode_frame(Opcode.CLOSE, payload, mask=mask))
+        self.transport.write(encode_frame(Opcode.CLOSE, payload, mask=mask))
 
     def data_received(self, data: bytes) -> None:
+        self._take(data)
+        self.has_read(len(data))
+
+    def _take(self, data: bytes) -> None:
         if not self.peer._told:
             size = self._follower.rest_of_frame(data, from_server=self._from_server)
             self._pass_on(data[:size])
@@ -59,10 +64,10 @@ class Parting(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         if not self._told:
-            self.peer._side.hold()
+            self.peer.hold()
 
     def resume_writing(self) -> None:
-        self.peer._side.release()
+        self.peer.go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
