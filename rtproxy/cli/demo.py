@@ -48,6 +48,7 @@ def demo(out: Path, seed: int | None) -> None:
         "\nWhat to try next:\n"
         f"  rtproxy inspect {path}           the call, turn by turn\n"
         f"  rtproxy inspect {path} --events  every event\n"
+        f"  rtproxy inspect {path} --open    a page with its waveforms, to listen to\n"
         f"  rtproxy tape verify {path}       is it whole?\n"
         f"  rtproxy replay {path}            the tape as a server for your tests\n"
         "  rtproxy record -- python your_agent.py      record your own application"
