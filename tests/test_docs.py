@@ -64,7 +64,7 @@ def normal(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def called(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tape that the examples are about: `call.rtape`, also in recordings/."""
     folder = tmp_path_factory.mktemp("docs")
     subprocess.run(
@@ -75,12 +75,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-CONSOLE = [
-    pytest.param(command, shown, id=f"{where} {command}")
-    for where, block in blocks("console")
-    for command, shown in sessions(block)
-    if command.startswith("rtproxy ")
-]
+@pytest.fixture
+def folder(called: Path, tmp_path: Path) -> Path:
+    """A copy of that folder."""
+    return Path(shutil.copytree(called, tmp_path / "docs"))
+
+
+def examples(doc: str) -> list[tuple[str, str, list[str]]]:
+    """(where, command, lines that it is shown to print) of a page, in its order."""
+    return [
+        (where, command, shown)
+        for where, block in blocks("console")
+        if where.partition(":")[0] == doc
+        for command, shown in sessions(block)
+        if command.startswith("rtproxy ")
+    ]
+
+
+PAGES = [doc.name for doc in DOCS if examples(doc.name)]
 
 
 def serves(command: str) -> bool:
@@ -90,8 +102,14 @@ def serves(command: str) -> bool:
     return verb in ends and ends[verb] not in shlex.split(command)
 
 
-@pytest.mark.parametrize(("command", "shown"), CONSOLE)
-def test_console_examples(folder: Path, command: str, shown: list[str]) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_console_examples(folder: Path, page: str) -> None:
+    """One after the other, as a reader runs them."""
+    for where, command, shown in examples(page):
+        run_example(folder, f"{where} {command}", command, shown)
+
+
+def run_example(folder: Path, where: str, command: str, shown: list[str]) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     if serves(command):
         command = f"exec {command} --listen 127.0.0.1:0"
@@ -113,10 +131,10 @@ def test_console_examples(folder: Path, command: str, shown: list[str]) -> None:
                 printed += line
             running.send_signal(signal.SIGINT)
         printed += running.stdout.read()
-    assert running.returncode == 0, printed
-    assert "Traceback" not in printed
+    assert running.returncode == 0, f"{where}\n{printed}"
+    assert "Traceback" not in printed, where
     for line in shown:
-        assert appears(printed, line), f"{line!r} is not in\n{printed}"
+        assert appears(printed, line), f"{where}: {line!r} is not in\n{printed}"
 
 
 def appears(printed: str, line: str) -> bool:
@@ -172,7 +190,7 @@ def test_python_examples(folder: Path, code: str) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert CONSOLE
+    assert PAGES
     assert SHELL
     assert PYTHON
 
