@@ -10,6 +10,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from rtproxy.errors import ListenError
 from rtproxy.net.crowd import Crowd, current_limits
+from rtproxy.net.departure import DEPARTURE
 from rtproxy.net.refusal import refuse
 from rtproxy.wire.address import url_host, why_not_listening
 
@@ -40,17 +41,23 @@ class Server(web.Server):
         self.crowd = Crowd(current_limits())
         self._handler = handler
         self._answering: set[asyncio.Task[Any]] = set()
+        self._departures: dict[RequestHandler, asyncio.Future[None]] = {}
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         self.crowd.arrive(handler, transport)
+        self._departures[handler] = asyncio.get_running_loop().create_future()
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         self.crowd.leave(handler)
+        departure = self._departures.pop(handler, None)
+        if departure is not None:
+            departure.set_result(None)
 
     async def _attend(self, request: web.BaseRequest) -> web.StreamResponse:
         guest = request.protocol
+        request[DEPARTURE] = self._departure_of(guest)
         if not self.crowd.begin(guest):
             return refuse(
                 503,
@@ -66,6 +73,13 @@ class Server(web.Server):
         finally:
             self._answering.discard(task)
             self.crowd.end(guest)
+
+    def _departure_of(self, guest: RequestHandler) -> "asyncio.Future[None]":
+        departure = self._departures.get(guest)
+        if departure is None:  # it was gone before its request was looked at
+            departure = asyncio.get_running_loop().create_future()
+            departure.set_result(None)
+        return departure
 
     async def cut(self) -> None:
         """Give up the requests that are being answered, and return when all of them are over."""

@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from rtproxy.errors import UpstreamError
+from rtproxy.net.departure import ClientLeft, while_present
 from rtproxy.net.takeover import raw_headers
 from rtproxy.record.dialler import Dialler
 from rtproxy.record.outgoing import Outgoing
@@ -45,6 +46,8 @@ class Body:
     content_type: str = ""
     kept: bytearray = field(default_factory=bytearray)
     size: int = 0
+    is_whole: bool = False
+    """Whether its end has come; of a request's body."""
 
     def add(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -83,22 +86,28 @@ class HttpRelay:
         self._status.begin(traffic)
         try:
             body = exchange.uploaded() if request.can_read_body else None
-            response = await self._dialler.request(
-                outgoing.upstream, request.method, outgoing.target, sent, body
-            )
+            async with while_present(request):
+                response = await self._dialler.request(
+                    outgoing.upstream, request.method, outgoing.target, sent, body
+                )
         except UpstreamError as error:
             await exchange.fail(error)
             self._status.end(traffic, "failed", str(error))
             return web.Response(
                 status=502, body=unreachable_body(error), content_type="application/json"
             )
+        except ClientLeft as error:
+            await exchange.left(error)
+            self._status.end(traffic, "closed")
+            raise
         relayed = Relayed(response)
         try:
             exchange.answered(response)
-            await relayed.prepare(request)
-            async for chunk in exchange.downloaded(response):
-                await relayed.write(chunk)
-            await relayed.write_eof()
+            async with while_present(request):
+                await relayed.prepare(request)
+                async for chunk in exchange.downloaded(response):
+                    await relayed.write(chunk)
+                await relayed.write_eof()
         except asyncio.CancelledError:
             exchange.mark("the proxy was stopped")
             raise
@@ -148,6 +157,8 @@ class Exchange:
             if self._tapes is not None:
                 self._upload.add(chunk)
             yield chunk
+        self._upload.is_whole = True
+        self._tape_upload()
 
     def answered(self, response: aiohttp.ClientResponse) -> None:
         """Begin the tape: the answer's head has come."""
@@ -193,6 +204,13 @@ class Exchange:
                 self._tape.writer.control(self._tape.now_ns(), flags, "refused", data)
             await self.seal()
 
+    async def left(self, error: ClientLeft) -> None:
+        """Tape a request whose client did not wait for the answer."""
+        if self._tapes is not None:
+            self._begin(None)
+            self.broken(error, from_server=False)
+            await self.seal()
+
     def broken(self, error: Exception, *, from_server: bool) -> None:
         """Tape that the exchange broke off."""
         if self._tape is not None:
@@ -206,6 +224,8 @@ class Exchange:
 
     async def seal(self) -> None:
         """Finish the tape, if there is one."""
+        if self._tape is not None and self._upload.size and not self._upload.is_whole:
+            self._gap(0, "the request's body broke off", self._upload.size)
         tape, self._tape = self._tape, None
         if tape is not None and self._tapes is not None:
             self._flush(tape)
@@ -216,7 +236,11 @@ class Exchange:
         self._tape = self._tapes.open(
             self._traffic, self._redactor, self._asked, response, upstream=self._upstream
         )
-        if self._tape is not None and self._upload.size:
+        self._tape_upload()
+
+    def _tape_upload(self) -> None:
+        """Write the request's body once it is all there, if the tape has begun; else later."""
+        if self._tape is not None and self._upload.is_whole and self._upload.size:
             self._tape_body(self._upload, 0)
 
     def _tape_events(self, body: Body, chunk: bytes) -> None:

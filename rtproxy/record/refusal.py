@@ -7,6 +7,7 @@ import orjson
 from aiohttp import web
 
 from rtproxy.errors import UpstreamError
+from rtproxy.net.departure import ClientLeft, while_present
 from rtproxy.record.response import Relayed
 from rtproxy.record.status import Status, Traffic
 from rtproxy.record.tapes import Tape
@@ -28,11 +29,12 @@ async def relay_refusal(
     relayed = Relayed(response)
     body = bytearray()
     try:
-        await relayed.prepare(request)
-        async for chunk in response.content.iter_any():
-            traffic.count_bytes(len(chunk), from_server=True)
-            body += chunk[: KEPT_BODY - len(body)]
-            await relayed.write(chunk)
+        async with while_present(request):
+            await relayed.prepare(request)
+            async for chunk in response.content.iter_any():
+                traffic.count_bytes(len(chunk), from_server=True)
+                body += chunk[: KEPT_BODY - len(body)]
+                await relayed.write(chunk)
         if tape is not None:
             await seal(tape, response, body)
             tape = None
@@ -68,6 +70,16 @@ async def report_unreachable(
         await _seal(tape, 502, "application/json", "", body, FROM_SERVER | INJECTED)
     status.end(traffic, "failed", str(error))
     return web.Response(status=502, body=body, content_type="application/json")
+
+
+async def note_departure(
+    left: ClientLeft, tape: Tape | None, traffic: Traffic, status: Status
+) -> None:
+    """Tape a handshake whose client did not wait for the answer."""
+    if tape is not None:
+        tape.writer.control(tape.now_ns(), 0, "reset", {"error": str(left)})
+        await asyncio.to_thread(tape.writer.seal, tape.now_ns())
+    status.end(traffic, "closed")
 
 
 def unreachable_body(error: UpstreamError) -> bytes:

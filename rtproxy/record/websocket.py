@@ -7,13 +7,14 @@ import aiohttp
 from aiohttp import web
 
 from rtproxy.errors import UpstreamError
+from rtproxy.net.departure import ClientLeft, while_present
 from rtproxy.net.stop import Stop
 from rtproxy.net.takeover import Hung, Taken, raw_headers, take_client, take_server
 from rtproxy.net.tap import Recorder, Side, join
 from rtproxy.record.dialler import Dialler
 from rtproxy.record.farewell import part
 from rtproxy.record.outgoing import Outgoing
-from rtproxy.record.refusal import relay_refusal, report_unreachable
+from rtproxy.record.refusal import note_departure, relay_refusal, report_unreachable
 from rtproxy.record.session import Follower, SessionRecorder
 from rtproxy.record.status import Status, Traffic
 from rtproxy.record.tapes import Tape, Tapes
@@ -48,11 +49,15 @@ class WebSocketRelay:
         sent = [*end_to_end_headers(list(outgoing.sent), websocket=True), *upgrade]
         self._status.begin(traffic)
         try:
-            response = await self._dialler.request(
-                outgoing.upstream, request.method, outgoing.target, sent, websocket=True
-            )
+            async with while_present(request):
+                response = await self._dialler.request(
+                    outgoing.upstream, request.method, outgoing.target, sent, websocket=True
+                )
         except UpstreamError as error:
             return await report_unreachable(error, begin(None), traffic, self._status)
+        except ClientLeft as error:
+            await note_departure(error, begin(None), traffic, self._status)
+            raise
         received = raw_headers(response)
         tape = begin({"status": response.status, "headers": redactor.headers(received)})
         if response.status != 101:
