@@ -118,6 +118,7 @@ class WebSocketRelay:
         finally:
             self._live.discard(session)
             self._status.end(traffic, "closed")
+            session.let_go()
             session.over.set_result(None)
 
 
@@ -128,6 +129,13 @@ class Session:
         self.sides = sides
         self.follower = follower
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def let_go(self) -> None:
+        """Have the two sides let go of each other: as long as each holds the other, all that the
+        session held, half a message perhaps, stays until somebody collects garbage."""
+        if all(side.gone.done() for side in self.sides):
+            for side in self.sides:
+                del side.peer
 
     def cut(self) -> None:
         """End both connections now."""

@@ -276,3 +276,15 @@ async def test_a_server_that_does_not_speak_http(tmp_path: Path) -> None:
                 got = await fetch(siege, [said], head=head)
                 assert got.startswith((b"HTTP/1.1 502 ", b"HTTP/1.1 200 ", b"HTTP/1.1 101 ")), name
         assert "Please report this" not in siege.proxy.said
+
+
+async def test_what_a_session_held_is_free_when_it_is_over(tmp_path: Path) -> None:
+    """Half messages of sessions that are over do not pile up until somebody collects garbage."""
+    frame = encode_frame(Opcode.BINARY, bytes(12 * MIB), mask=MASK)[:-1]
+    async with besieged(tmp_path, grows=60 * MIB) as siege:
+        for number in range(8):
+            wire = await siege.join(f"half-{number}")
+            await wire.send(frame)
+            wire.finish()
+            await hears(wire, 1)
+            wire.close()
