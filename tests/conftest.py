@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,13 @@ for name in list(os.environ):
     ours = name.startswith(("RTPROXY_", "OPENAI_"))
     if name in SURROUNDINGS or ours or name.lower().endswith("_proxy"):
         del os.environ[name]
+
+# Hundreds of processes are started here; none needs to compile anew what the first has compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Nor a thread for each core, for matrices that nobody multiplies.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 # A busy machine is no failure. In CI the same examples are tried every time.
 settings.register_profile(

@@ -1,24 +1,17 @@
 """`rtproxy ca`: what it says of the CA, what it gives out, and what it never does."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from rtproxy.net.authority import KEY_FILE, Authority
-
-RTPROXY = [sys.executable, "-m", "rtproxy", "ca"]
+from tests.commandline import call_for_text
 
 
 def ca(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*RTPROXY, *options],
-        env={"RTPROXY_CA_DIR": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    env = {"RTPROXY_CA_DIR": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    return call_for_text("ca", *options, env=env)
 
 
 @pytest.fixture

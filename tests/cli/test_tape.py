@@ -11,17 +11,13 @@ from pathlib import Path
 import pytest
 
 from rtproxy.tape.writer import TapeWriter
+from tests.commandline import call_for_text
 
 STARTED = 1_795_231_930_123_456_789
 
 
 def run(*args: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rtproxy", "tape", *map(str, args)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-    )
+    return call_for_text("tape", *args, cwd=cwd)
 
 
 @pytest.fixture

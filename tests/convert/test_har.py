@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from rtproxy.tape.record import (
     Header,
     Record,
 )
+from tests.commandline import call
 from tests.convert.devtools import CHROMIUM, devtools
 from tests.convert.tapes import (
     HANDSHAKE,
@@ -316,9 +316,7 @@ async def test_the_developer_tools_of_chromium_open_it(tmp_path: Path) -> None:
 
 
 def run(*args: str | Path) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "rtproxy", "export", "har", *map(str, args)], capture_output=True
-    )
+    return call("export", "har", *args)
 
 
 def test_the_command(tmp_path: Path) -> None:

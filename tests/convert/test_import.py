@@ -23,6 +23,7 @@ from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import FROM_SERVER, REDACTED, Control, Event
 from rtproxy.tape.repair import verify
 from tests.captures import CAPTURES
+from tests.commandline import call
 from tests.convert.flows import dump, websocket_flow
 from tests.convert.tapes import header, messages, of_scenario, read, take_in, text_of
 
@@ -70,11 +71,10 @@ def one(folder: Path, data: bytes) -> Path:
     return tape
 
 
-def run(*args: str | Path, stdin: bytes | None = None, cwd: Path | None = None) -> Any:
-    return subprocess.run(
-        [sys.executable, "-m", "rtproxy", "import", *map(str, args)],
-        capture_output=True, input=stdin, cwd=cwd,
-    )  # fmt: skip
+def run(
+    *args: str | Path, stdin: bytes = b"", cwd: Path | None = None
+) -> "subprocess.CompletedProcess[bytes]":
+    return call("import", *args, stdin=stdin, cwd=cwd)
 
 
 # --- JSON lines ----------------------------------------------------------------------------------
@@ -184,15 +184,10 @@ def test_times_that_some_lines_lack_are_not_known(tmp_path: Path) -> None:
 
 def test_what_dump_and_inspect_print_is_read_too(tmp_path: Path) -> None:
     tape = of_scenario(tmp_path, "barge-in")
-    dumped = subprocess.run(
-        [sys.executable, "-m", "rtproxy", "tape", "dump", tape], capture_output=True, check=True
-    ).stdout
+    dumped = call("tape", "dump", tape).stdout
     (again,), _, _ = imported(tmp_path / "", dumped)
     assert text_of(again) == text_of(tape)
-    listed = subprocess.run(
-        [sys.executable, "-m", "rtproxy", "inspect", "--ndjson", tape],
-        capture_output=True, check=True,
-    ).stdout  # fmt: skip
+    listed = call("inspect", "--ndjson", tape).stdout
     (listing,), _, _ = imported(tmp_path, listed, "listing")
     assert messages(listing) == messages(tape)
     controls = [(r.name, dict(r.data)) for r in read(tape) if isinstance(r, Control)]

@@ -5,7 +5,6 @@ import json
 import shutil
 import struct
 import subprocess
-import sys
 import wave
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from rtproxy.realtime.session import Session
 from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import Control, Event
 from rtproxy.tape.repair import verify
+from tests.commandline import call_for_text
 from tests.convert.tapes import header, of_scenario, take_in
 from tests.convert.tapes import read as records
 
@@ -340,10 +340,7 @@ def test_what_we_export_makes_a_session_again(tmp_path: Path) -> None:
         ("wav", tape, "--per", "item", "-o", parts),
         ("transcript", tape, "-o", parts / "transcript.json"),
     ):
-        made = subprocess.run(
-            [sys.executable, "-m", "rtproxy", "export", *map(str, command)],
-            capture_output=True, text=True,
-        )  # fmt: skip
+        made = call_for_text("export", *command)
         assert made.returncode == 0, made.stderr
     session, again = session_of(tape), session_of(imported(parts))
     assert [(turn.user, turn.assistant) for turn in again.turns.all] == [

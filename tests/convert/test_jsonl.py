@@ -4,7 +4,6 @@ import io
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from itertools import count, islice
 from pathlib import Path
@@ -23,6 +22,7 @@ from rtproxy.tape.redaction import Redactor
 from rtproxy.tape.repair import repair, verify
 from rtproxy.tape.scanner import Scanned
 from rtproxy.tape.writer import TapeWriter
+from tests.commandline import call
 from tests.convert.tapes import (
     SCENARIOS,
     TURNED_AWAY,
@@ -238,9 +238,7 @@ def test_lines_can_be_taken_out(tmp_path: Path) -> None:
 
 
 def run(*args: str | Path) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "rtproxy", "export", "jsonl", *map(str, args)], capture_output=True
-    )
+    return call("export", "jsonl", *args)
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import zstandard
 
 from rtproxy.tape.record import Control, Event, Header, Record
+from tests.commandline import call_for_text
 from tests.diff.calls import reworded, simulated, write
 from tests.diff.test_report_ci import cases, check, parse, validator
 
@@ -20,10 +21,7 @@ from tests.diff.test_report_ci import cases, check, parse, validator
 def run(
     *args: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rtproxy", "diff", *map(str, args)],
-        capture_output=True, text=True, encoding="utf-8", cwd=cwd, env=os.environ | (env or {}),
-    )  # fmt: skip
+    return call_for_text("diff", *args, cwd=cwd, env=os.environ | (env or {}))
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +57,7 @@ def test_the_hint_works(folder: Path) -> None:
     done = run("a.rtape", "other.rtape", "--level", "text", cwd=folder)
     (hint,) = [line for line in done.stdout.splitlines() if line.startswith("rtproxy inspect")]
     assert hint == "rtproxy inspect other.rtape --filter '#143'   shows an event"
-    shown = subprocess.run(
-        [sys.executable, "-m", "rtproxy", "inspect", "other.rtape", "--filter", "#143"],
-        cwd=folder, capture_output=True, text=True,
-    )  # fmt: skip
+    shown = call_for_text("inspect", "other.rtape", "--filter", "#143", cwd=folder)
     assert 'lookup_order({"order":"oldest"})' in shown.stdout
 
 

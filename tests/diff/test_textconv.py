@@ -13,6 +13,7 @@ from rtproxy.diff.textconv import lines
 from rtproxy.tape.record import FROM_SERVER, Control, Event, Header, Record
 from rtproxy.tape.scanner import Damage
 from tests.captures import CAPTURES
+from tests.commandline import call_for_text
 from tests.diff.calls import reworded, simulated, write
 from tests.inspect.sample import HEADER, Script
 from tests.realtime.test_any_session import tapes
@@ -190,8 +191,7 @@ def test_real_sessions_read_well() -> None:
 
 
 def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rtproxy", "tape", "textconv", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    return call_for_text("tape", "textconv", *args)
 
 
 def test_the_same_call_packed_and_not(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A project with tests of its own, and a server to record them from."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -32,5 +33,8 @@ def upstream() -> Iterator[str]:
 @pytest.fixture
 def project(pytester: pytest.Pytester, upstream: str, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty project of a user, outside of any CI."""
+    # Its modules are written again within a second, which compiled ones would not notice.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.delenv("CI", raising=False)
     return Project(pytester, upstream)

@@ -9,8 +9,6 @@ import gzip
 import json
 import secrets
 import socket
-import subprocess
-import sys
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +24,7 @@ from yarl import URL
 
 from rtproxy.tape.reader import open_tape
 from rtproxy.wire.frame import Opcode, encode_frame
+from tests.commandline import call
 from tests.record.process import recording
 from tests.record.test_secrets import assert_nowhere
 from tests.record.wirekit import Wire, accept_head, listening, request_head
@@ -279,8 +278,6 @@ def shown(out: Path) -> None:
     """Put beside the tapes what our own commands make of some of them."""
     for path in sorted(out.glob("*.rtape"))[:3]:
         for command in (["inspect", "--events"], ["inspect", "--json"], ["tape", "dump"]):
-            done = subprocess.run(
-                [sys.executable, "-m", "rtproxy", *command, str(path)], capture_output=True
-            )
+            done = call(*command, path)
             assert done.stdout
             (out / f"{path.name}.{'-'.join(command)}").write_bytes(done.stdout + done.stderr)
