@@ -25,21 +25,23 @@ def call(
 ) -> CompletedProcess[bytes]:
     """Run a command to its end; `env` is the whole environment, if it is given."""
     words = ["rtproxy", *map(str, arguments)]
-    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
-        given.write(stdin)
+    with (
+        io.TextIOWrapper(TemporaryFile(), "utf-8") as given,
+        io.TextIOWrapper(TemporaryFile(), "utf-8") as out,
+        io.TextIOWrapper(TemporaryFile(), "utf-8", errors="backslashreplace") as err,
+    ):
+        given.buffer.write(stdin)
         given.seek(0)
-        stdout = io.TextIOWrapper(out, "utf-8")
-        stderr = io.TextIOWrapper(err, "utf-8", errors="backslashreplace")
         with (
             chdir(cwd or Path.cwd()),
             patch.dict(os.environ, env or {}, clear=env is not None),
             patch.object(sys, "argv", words),
-            patch.object(sys, "stdin", io.TextIOWrapper(given, "utf-8")),
-            redirect_stdout(stdout),
-            redirect_stderr(stderr),
+            patch.object(sys, "stdin", given),
+            redirect_stdout(out),
+            redirect_stderr(err),
         ):
             code = _exit_code()
-        return CompletedProcess(words, code, _printed(stdout), _printed(stderr))
+        return CompletedProcess(words, code, _printed(out), _printed(err))
 
 
 def call_for_text(
@@ -63,4 +65,4 @@ def _exit_code() -> int:
 def _printed(stream: io.TextIOWrapper) -> bytes:
     stream.flush()
     stream.seek(0)
-    return stream.buffer.read()
+    return bytes(stream.buffer.read())
