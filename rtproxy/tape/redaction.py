@@ -14,6 +14,7 @@ from typing import Any
 from rtproxy.tape.encoded import in_base64
 from rtproxy.tape.readings import JSON, Reading, Span, is_plain, readings
 from rtproxy.tape.secrets import (
+    ENCODED_JSON_STARTS,
     NOT_IN_SHAPELESS,
     PLACE_MARKS,
     SHAPES,
@@ -45,7 +46,7 @@ _NUMBER = re.compile(r"[0-9.eE+-]+")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
 _CUT_FROM = 512
-_PIECE = 14
+_PIECE = 32
 
 
 class Redactor:
@@ -83,8 +84,8 @@ class Redactor:
         if " " in secret:
             self._learned[secret.replace(" ", "+")] = secret  # as forms write it
         # Longest first: where one secret contains another, the whole is what stands there. The end
-        # of a secret stands for it in searches: str.find skips further with few characters, and
-        # keys begin alike but end at random.
+        # of a secret stands for it in searches: keys begin alike but end at random, and where all
+        # characters are as frequent as in base64, str.find skips furthest with 30 to 60 of them.
         known = sorted(self._learned, key=len, reverse=True)
         self._learned = {value: self._learned[value] for value in known}
         self._pieces = tuple(dict.fromkeys(value[-_PIECE:] for value in known))
@@ -240,6 +241,8 @@ class Redactor:
         for char in NOT_IN_SHAPELESS:
             if char in body:
                 return None
+        if body.startswith(ENCODED_JSON_STARTS) or body.find("=", 0, -2) >= 0:
+            return None
         if self._patterns and not _BASE64.fullmatch(body):
             return None
         return start + 1, end, body

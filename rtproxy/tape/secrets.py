@@ -75,7 +75,9 @@ _PROVIDED = re.compile(r"(?:key|token) provided:?[ ]{1,4}([^\s\\\"'<>]{1,512})",
 _KEY = re.compile(r"(?<![A-Za-z0-9])(?:sk[-_]|ek_|xai-|gsk_|ghp_)[A-Za-z0-9_-]{12,}+")
 _BEARER = re.compile(r"(?<![A-Za-z0-9])bearer[ ]{1,4}([A-Za-z0-9._~+/=-]{16,}+)", re.IGNORECASE)
 _JWT = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]*+")
-_ENCODED_JSON = re.compile(r"(?<![A-Za-z0-9+/_-])eyJ[A-Za-z0-9+/_-]{20,}+={0,2}")
+_ENCODED_JSON = re.compile(r"(?<![A-Za-z0-9+/_-])(?:eyJ|ewo|W3s)[A-Za-z0-9+/_-]{20,}+={0,2}")
+ENCODED_JSON_STARTS = ("eyJ", "ewo", "W3s")
+"""What base64 of JSON begins with: of `{"`, of an indented object, of a list of objects."""
 _USERINFO = re.compile(r"://([^\s\\/?#@:\"'<>]{0,256}):([^\s\\/?#@\"'<>]{0,512})@")
 _LONG_RUN = re.compile(r"[A-Za-z0-9]{16}")
 
@@ -337,11 +339,12 @@ SHAPES: tuple[tuple[tuple[str, ...], Callable[[str], Iterator[Span]]], ...] = (
     (("sk-", "sk_", "ek_", "xai-", "ghp_"), _keys),
     (("bearer ",), _bearers),
     (("eyj",), _jwts),
-    (("eyj",), _encoded_json),
+    (("eyj", "ewo", "w3s"), _encoded_json),
     (("@",), _userinfo),
     ((" provided", "***"), _key_fragments),
 )
 """Shapes, each with what it cannot do without, in lower case."""
 
-NOT_IN_SHAPELESS = tuple('-_ .@*%"\\')
-"""A string with none of these has no secret by shape or place, and no escapes: base64 is one."""
+NOT_IN_SHAPELESS = tuple('-_ .@*%"\\,:;&')
+"""A string with none of these has no secret by shape or place, and no escapes, unless it begins as
+JSON in base64: audio is one."""

@@ -331,6 +331,26 @@ def test_a_long_secret_is_no_audio(redactor: Redactor) -> None:
     )
 
 
+@pytest.mark.parametrize("size", [0, 300, 5000])
+@pytest.mark.parametrize(
+    "before", ["", "data:application/json;base64,", "AAAA,", "a:", "x;", "n=1&v=", "v="]
+)
+@pytest.mark.parametrize(
+    ("opening", "closing", "indent"), [("{", "}", None), ("{", "}", 2), ("[{", "}]", None)]
+)
+def test_json_in_base64_is_no_audio_however_long(
+    redactor: Redactor, size: int, before: str, opening: str, closing: str, indent: int | None
+) -> None:
+    padding = "x" * size
+    value = json.loads(
+        f'{opening}"padding":"{padding}","api_key":"a1b2c3d4e5f6a7b8c9d0e1f2"{closing}'
+    )
+    encoded = base64.b64encode(json.dumps(value, indent=indent).encode()).decode()
+    redacted, changed = redactor.text(f'{{"type":"x","data":"{before}{encoded}"}}')
+    assert changed
+    assert redacted == f'{{"type":"x","data":"{before}{mark(encoded)}"}}'
+
+
 # --- patterns ------------------------------------------------------------------------------------
 
 
