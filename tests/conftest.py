@@ -5,8 +5,11 @@ import os
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+
+from rtproxy.net.trust import system_roots
 
 SURROUNDINGS = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PAGER", "LESS"}
 """A terminal's width and colours; pytest-xdist sets COLUMNS."""
@@ -23,15 +26,24 @@ sys.dont_write_bytecode = False
 # Nor a thread for each core, for matrices that nobody multiplies.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-# A busy machine is no failure. In CI the same examples are tried every time.
+# A busy machine is no failure. In CI the same examples are tried every time. More of them:
+# pytest --hypothesis-profile=thorough
 settings.register_profile(
     "rtproxy",
     parent=settings.get_profile("ci" if os.environ.get("CI") else "default"),
     deadline=None,
+    max_examples=50,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("thorough", parent=settings.get_profile("rtproxy"), max_examples=1000)
 settings.load_profile("rtproxy")
 
-# The CA of whoever runs them is not theirs to make, or to use.
-os.environ["RTPROXY_CA_DIR"] = tempfile.mkdtemp(prefix="rtproxy-tests-")
-atexit.register(shutil.rmtree, os.environ["RTPROXY_CA_DIR"], ignore_errors=True)
+# The CA of whoever runs them is not theirs to make, or to use. Nothing is asked of hosts whose
+# certificates others sign; to read the hundred roots of a system in each process takes its time.
+_folder = Path(tempfile.mkdtemp(prefix="rtproxy-tests-"))
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+os.environ["RTPROXY_CA_DIR"] = str(_folder / "ca")
+_root, _end, _ = system_roots().partition(b"-----END CERTIFICATE-----\n")
+(_folder / "root.pem").write_bytes(_root + _end)
+if _end:
+    os.environ["SSL_CERT_FILE"] = str(_folder / "root.pem")

@@ -84,7 +84,7 @@ async def test_the_other_servers_are_not_starved(tmp_path: Path, server: str, ca
     tape = [str(call), "--loop", "--match", "lenient"] if server == "replay" else []
     arguments = (server, *tape, "--listen", "127.0.0.1:0")
     async with serving(*arguments, prepare=few_descriptors) as served:
-        made = await open_many(served, 3000)
+        made = await open_many(served, 1500)
         async with aiohttp.ClientSession() as http, http.ws_connect(served.url + TARGET) as session:
             first = await session.receive_json(timeout=LIMIT_S)
             assert first["type"] == "session.created"

@@ -20,6 +20,7 @@ from rtproxy.simulate.server import SimulatedServer
 from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import Event
 from rtproxy.tape.writer import TapeWriter
+from tests.commandline import call_for_text
 
 QUICK = """
 [delays]
@@ -195,7 +196,7 @@ def refused_tape(path: Path) -> None:
         (["CALL", "--upstream", "http://127.0.0.1:1", "--out", "a-file"], "a-file"),
     ],
 )
-async def test_a_mistake_is_one_sentence_and_exit_2(
+def test_a_mistake_is_one_sentence_and_exit_2(
     call: Path, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     (tmp_path / "a-file").write_text("this is no tape, whatever its name", "utf-8")
@@ -205,12 +206,13 @@ async def test_a_mistake_is_one_sentence_and_exit_2(
     http_tape(tmp_path / "http.rtape")
     refused_tape(tmp_path / "refused.rtape")
     arguments = [str(call) if one == "CALL" else one for one in arguments]
-    code, out, err = await drive(*arguments, cwd=tmp_path, OPENAI_API_KEY="sk-key")
-    assert code == 2
-    assert out == ""
-    assert said in err
-    assert "Traceback" not in err
-    assert len(err.strip().splitlines()) <= 4  # click adds its usage lines
+    env = {**os.environ, "OPENAI_API_KEY": "sk-key"}
+    done = call_for_text("drive", *arguments, cwd=tmp_path, env=env)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 4  # click adds its usage lines
 
 
 async def test_another_model_is_asked_for(call: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from rtproxy.simulate.scenario import Scenario
 from rtproxy.simulate.server import SimulatedServer
 from rtproxy.tape.reader import open_tape
+from tests.commandline import call_for_text
 
 
 async def rtproxy(*arguments: str, cwd: Path) -> tuple[int, str, str]:
@@ -125,19 +126,18 @@ async def test_the_command_does_not_outlive_us(tmp_path: Path) -> None:
         (["demo", "--out", "a-file"], "a-file"),
     ],
 )
-async def test_a_mistake_is_one_sentence_and_exit_2(
+def test_a_mistake_is_one_sentence_and_exit_2(
     tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     (tmp_path / "a-file").write_text("this is no tape, whatever its name", "utf-8")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        code, out, err = await rtproxy(
-            *(argument.replace("PORT", port) for argument in arguments), cwd=tmp_path
-        )
-    assert code == 2
-    assert out == ""
-    assert said in err
-    assert "Traceback" not in err
-    last = err.strip().splitlines()[-1]
+        words = [argument.replace("PORT", port) for argument in arguments]
+        done = call_for_text(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
     assert last.endswith((".", "'?", ")")), last
-    assert len(err.strip().splitlines()) <= 4  # click adds its usage lines
+    assert len(done.stderr.strip().splitlines()) <= 4  # click adds its usage lines

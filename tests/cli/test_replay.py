@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_record import rtproxy
+from tests.commandline import call_for_text
 from tests.replay.follow import greeting, write_tape
 from tests.replay.taped import Tape
 
@@ -122,7 +123,7 @@ async def test_a_shell_command_with_options_of_its_own(tape: Path, tmp_path: Pat
         (["call.rtape", "--", "no-such-command-here"], 2, "no-such-command-here"),
     ],
 )
-async def test_a_mistake_is_one_sentence(
+def test_a_mistake_is_one_sentence(
     tape: Path, tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
     (tmp_path / "a-file").write_text("this is no tape", "utf-8")
@@ -131,10 +132,10 @@ async def test_a_mistake_is_one_sentence(
     broken = bytearray(tape.read_bytes())
     broken[len(broken) // 3] ^= 1
     (tmp_path / "broken.rtape").write_bytes(broken)
-    ended, out, err = await rtproxy("replay", *arguments, cwd=tmp_path)
-    assert (ended, out) == (code, "")
-    assert said in err
-    assert "Traceback" not in err
+    done = call_for_text("replay", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 async def test_a_broken_off_recording_plays_with_a_word(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from rtproxy.simulate.scenario import Scenario
 from rtproxy.simulate.server import SimulatedServer
 from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import Event
+from tests.commandline import call_for_text
 from tests.net.front import tls_front
 
 RTPROXY = [sys.executable, "-m", "rtproxy"]
@@ -334,12 +334,8 @@ async def test_a_key_that_the_command_never_sees(
 def test_what_makes_no_sense_is_one_sentence(
     tmp_path: Path, options: list[str], words: str
 ) -> None:
-    done = subprocess.run(
-        [*RTPROXY, "record", "--listen", "127.0.0.1:0", "--out", str(tmp_path), *options],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    place = ("--listen", "127.0.0.1:0", "--out", tmp_path)
+    done = call_for_text("record", *place, *options)
     assert done.returncode == 2
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

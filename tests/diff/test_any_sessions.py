@@ -14,7 +14,7 @@ from tests.realtime.scenarios import CASES, Case
 from tests.realtime.simulated import SimulatedCall
 from tests.realtime.test_any_session import tapes
 
-MANY = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+MANY = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 TURNED = {"added": "removed", "removed": "added", "changed": "changed", "moved": "moved"}
 
 

@@ -170,7 +170,7 @@ def test_nothing_from_a_tape_reaches_the_terminal_as_it_is() -> None:
     assert text.count("\\x1b") >= 14
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(tapes())
 def test_any_records_have_a_text(records: list[Record]) -> None:
     text = text_of(records)

@@ -97,7 +97,7 @@ def test_filtered_rows_are_those_of_the_listing(name: str, expression: str) -> N
     assert [row.to_map() for row in found] == [row.to_map() for row in expected]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(tapes(), st.booleans())
 def test_rows_of_any_records_are_those_of_the_listing(records: list[Record], fold: bool) -> None:
     records = [

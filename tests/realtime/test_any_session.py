@@ -160,7 +160,7 @@ def look_at_everything(records: Sequence[Record]) -> Session:
     return session
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(tapes())
 def test_any_records_make_a_session(records: list[Record]) -> None:
     look_at_everything(records)

@@ -269,7 +269,7 @@ def test_every_why_has_its_words() -> None:
     assert all([*BACK.values(), *FORTH.values()])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(tapes())
 def test_any_records_can_be_linked(records: list[Record]) -> None:
     links = links_of(records, look_at_everything(records))

@@ -216,6 +216,7 @@ FRAME = encode_frame(Opcode.BINARY, bytes(64 * 1024))
 FRAMES = 1000
 
 
+@pytest.mark.parametrize("way", ["both"], indirect=True)
 async def test_a_slow_client_slows_the_server_down_and_loses_nothing(
     tmp_path: Path, way: Way
 ) -> None:

@@ -27,4 +27,5 @@ def way(
     way = way_with_tls(cast(Where, request.param), folder)
     monkeypatch.setattr(wirekit, "way", way)
     monkeypatch.setattr(tap, "LINGER_S", 0.1)
+    monkeypatch.setattr(test_transparency, "LONG", 4 * 2**20)  # many records of TLS
     return way

@@ -23,6 +23,9 @@ TEXT, BINARY, CONTINUATION = Opcode.TEXT, Opcode.BINARY, Opcode.CONTINUATION
 PING, PONG, CLOSE = Opcode.PING, Opcode.PONG, Opcode.CLOSE
 
 
+LONG = 20 * 2**20
+
+
 def down(text: str) -> bytes:
     return encode_frame(TEXT, text.encode())
 
@@ -199,8 +202,8 @@ async def test_compression(tmp_path: Path, parameters: str) -> None:
 
 
 @pytest.mark.parametrize("upwards", [True, False])
-async def test_a_message_of_20_mib(tmp_path: Path, upwards: bool) -> None:
-    text = "{" + "x" * (20 * 2**20) + "}"
+async def test_a_long_message(tmp_path: Path, upwards: bool) -> None:
+    text = "{" + "x" * LONG + "}"
     frame = up(text) if upwards else down(text)
 
     async def server(wire: Wire) -> None:

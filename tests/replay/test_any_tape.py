@@ -65,7 +65,7 @@ def tapes(draw: st.DrawFn) -> list[Record]:
     return records
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(tape=tapes(), match=st.sampled_from(["exact", "strict", "lenient"]))
 def test_who_follows_a_tape_gets_it(tape: list[Record], match: Mode) -> None:
     player = Player(read_script(tape), speed=inf, match=match, trailing=())
@@ -84,7 +84,7 @@ def test_who_follows_a_tape_gets_it(tape: list[Record], match: Mode) -> None:
     assert player.finish().warnings == ()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     tape=tapes(),
     sent=st.lists(payloads(), max_size=8),
@@ -110,7 +110,7 @@ def test_any_client_gets_an_answer(
         assert outcome.ok or outcome.reports or not outcome.complete
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     tape=tapes(),
     live=st.lists(payloads(), max_size=8),

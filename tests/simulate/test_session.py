@@ -984,7 +984,7 @@ JSON = st.recursive(
 CLIENT = sorted(GA_CLIENT_EVENTS | BETA_CLIENT_EVENTS | {"transcription_session.update"})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     events=st.lists(
         st.tuples(

@@ -171,7 +171,7 @@ def what_websockets_sees(deflate: Deflate | None, data: bytes, *, client: bool) 
     return events
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     things=traffic, close=closes, deflate=st.none() | parameters, from_client=st.booleans(),
     sizes=read_sizes,
@@ -212,7 +212,7 @@ def test_what_wsproto_sends_is_what_we_see(
     assert seen == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     things=traffic, close=closes, deflate=st.none() | parameters, from_client=st.booleans(),
     level=st.sampled_from([0, 1, 6, 9]), sizes=read_sizes,

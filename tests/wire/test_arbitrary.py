@@ -28,7 +28,7 @@ noise = st.binary(max_size=20) | st.builds(
 soup = st.lists(frames | frames | noise, max_size=12).map(b"".join)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     data=st.binary(max_size=300) | soup,
     from_client=st.booleans(),
