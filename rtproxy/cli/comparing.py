@@ -20,6 +20,7 @@ from rtproxy.diff.difference import Diff
 from rtproxy.diff.distribution import SetDiff, SetPair, gather
 from rtproxy.diff.tapes import Match, Recording, match_tapes, read_tape, times_of
 from rtproxy.errors import DiffError, TapeError
+from rtproxy.tape.dump import harmless
 from rtproxy.tape.escape import visible
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _write_page(page: bytes, wanted: Wanted) -> None:
 def _print(diff: Diff | SetDiff, wanted: Wanted, a: Path, b: Path) -> None:
     with _until_unread():
         if wanted.form == "json":
-            sys.stdout.buffer.write(orjson.dumps(diff.to_json()) + b"\n")
+            sys.stdout.buffer.write(harmless(orjson.dumps(diff.to_json())) + b"\n")
             sys.stdout.buffer.flush()
         elif wanted.form == "github":
             lines = annotations(diff) if isinstance(diff, Diff) else set_annotations(diff)

@@ -14,6 +14,7 @@ from rtproxy.inspect.filter import Predicate
 from rtproxy.inspect.listing import Lull, Missing, Row, milliseconds
 from rtproxy.inspect.overview import Overview
 from rtproxy.realtime.session import Session
+from rtproxy.tape.dump import harmless
 from rtproxy.tape.record import Control, Event, Record
 
 SCHEMA = "rtproxy.inspect/1"
@@ -35,22 +36,18 @@ def ndjson(
 def line(entry: Entry) -> bytes:
     """`{"seq", "t_ms", "direction", "type", "event"}` and a line feed.
 
-    JSON stands in "event" as it was sent, character for character but for line breaks. Other text
-    is {"text": …}, bytes are {"base64": …}, and a control is its data.
+    JSON stands in "event" as it was sent, character for character but for line breaks, and what a
+    terminal might obey is escaped. Other text is {"text": …}, bytes are {"base64": …}, and a
+    control is its data.
     """
-    return (
-        orjson.dumps(
-            {
-                "seq": entry.seq,
-                "t_ms": milliseconds(entry.t_ns),
-                "direction": "server" if entry.from_server else "client",
-                "type": well_formed(entry.type),
-                "event": body(entry),
-            },
-            default=_bytes,
-        )
-        + b"\n"
-    )
+    said = {
+        "seq": entry.seq,
+        "t_ms": milliseconds(entry.t_ns),
+        "direction": "server" if entry.from_server else "client",
+        "type": well_formed(entry.type),
+        "event": body(entry),
+    }
+    return harmless(orjson.dumps(said, default=_bytes)) + b"\n"
 
 
 def body(entry: Entry) -> Any:
@@ -85,7 +82,7 @@ def document(
     yield b'{"schema":' + orjson.dumps(SCHEMA) + b',"events":['
     separator = b"\n"
     for row in rows:
-        yield separator + orjson.dumps(_plain(row.to_map()))
+        yield separator + harmless(orjson.dumps(_plain(row.to_map())))
         separator = b",\n"
     overview = make()
     parts = session.to_json()
@@ -98,7 +95,7 @@ def document(
     parts["tape"] = overview.to_map()
     yield b"\n]"
     for key, part in parts.items():
-        yield b",\n" + orjson.dumps(key) + b":" + orjson.dumps(_plain(part))
+        yield b",\n" + orjson.dumps(key) + b":" + harmless(orjson.dumps(_plain(part)))
     yield b"}\n"
 
 

@@ -71,6 +71,7 @@ MARGIN_MS = 200.0
 
 _TIMED = (Event, Control)  # written out in place it would be made anew for each record
 _SEQS_END = 1 << 63
+_LATEST_NS = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Moments:
         """Note the time of a record, if it has one."""
         if isinstance(record, _TIMED) and 0 <= record.seq < _SEQS_END:
             self._seqs.append(record.seq)
-            self._times.append(record.t_ns)
+            self._times.append(min(record.t_ns, _LATEST_NS))
 
     def ms(self, seq: int) -> float | None:
         """The time of a record; None for one that is not there."""

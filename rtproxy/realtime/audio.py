@@ -19,6 +19,8 @@ Samples = NDArray[np.int16]
 MIN_RATE = 4_000
 MAX_RATE = 192_000
 FULL_SCALE = 32_768
+MAX_WEIGHTS = 1 << 17
+"""A kernel has no more; only of rates without a common measure would it have."""
 TAPS = 16
 """Zero crossings of the kernel on either side; what would fold back is lowered by 60 dB."""
 
@@ -181,16 +183,20 @@ def resample(samples: ArrayLike, from_rate: int, to_rate: int) -> Samples:
         whole, phase = divmod(first * down, up)
         start = whole + width // 2 + 1
         count = (n_out - first - 1) // up + 1
-        result[first::up] = windows[start::down][:count] @ phases[phase]
+        result[first::up] = windows[start::down][:count] @ phases[phase * len(phases) // up]
     return to_int16(result)
 
 
 @lru_cache(maxsize=16)
 def kernel(up: int, down: int) -> NDArray[np.float64]:
-    """Filter weights, one row per phase; row p is for outputs p/up after an input sample."""
+    """Filter weights: of n rows, row p·n // up is for outputs p/up after an input sample.
+
+    There is a row for each phase, unless that were too many: then the nearest stands for others.
+    """
     cutoff = min(1.0, up / down)  # of the input's Nyquist frequency
     half = int(np.ceil(TAPS / cutoff))
-    offsets = np.arange(-half + 1, half + 1)[None, :] - np.arange(up)[:, None] / up
+    rows = min(up, MAX_WEIGHTS // (2 * half))
+    offsets = np.arange(-half + 1, half + 1)[None, :] - np.arange(rows)[:, None] / rows
     inside = np.clip(1 - (offsets / half) ** 2, 0, None)
     # The transition band ends at the new Nyquist frequency, so that nothing folds back.
     weights = np.sinc(0.93 * cutoff * offsets) * np.i0(7.0 * np.sqrt(inside))

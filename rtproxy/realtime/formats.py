@@ -16,6 +16,9 @@ from rtproxy.realtime.event import DELTAS, RealtimeEvent, mapping, number
 MAX_RESPONSES = 64
 """Responses whose own format is remembered; more are never under way at once."""
 
+MAX_FORMATS = 64
+"""Formats that a session may have, one after the other; no more are believed."""
+
 
 class AudioFormats:
     """Follows a session's events in order and answers how its audio is to be read.
@@ -27,6 +30,7 @@ class AudioFormats:
         self.input: AudioFormat = PCM16
         self.output: AudioFormat = PCM16
         self._responses: OrderedDict[str, AudioFormat] = OrderedDict()
+        self._known: set[AudioFormat] = set()
 
     def observe(self, event: RealtimeEvent) -> None:
         """Take note of an event; most change nothing."""
@@ -34,10 +38,10 @@ class AudioFormats:
             return
         if event.name in ("session.created", "session.updated"):
             session = mapping(event.data, "session")
-            self.input = _named(session, "input_audio_format") or self.input
-            self.output = _named(session, "output_audio_format") or self.output
+            self.input = self._named(session, "input_audio_format") or self.input
+            self.output = self._named(session, "output_audio_format") or self.output
         elif event.name == "response.created":
-            named = _named(mapping(event.data, "response"), "output_audio_format")
+            named = self._named(mapping(event.data, "response"), "output_audio_format")
             if named is not None and event.response_id is not None:
                 self._responses[event.response_id] = named
                 if len(self._responses) > MAX_RESPONSES:
@@ -54,6 +58,13 @@ class AudioFormats:
         """Milliseconds of audio in an append or an audio delta; 0 for any other event."""
         size = event.audio_size
         return self.of(event).duration_ms(size) if size else 0.0
+
+    def _named(self, fields: Mapping[str, Any], beta_name: str) -> AudioFormat | None:
+        """The format that is named, if it is known and not one of too many."""
+        named = _named(fields, beta_name)
+        if named is not None and len(self._known) < MAX_FORMATS:
+            self._known.add(named)
+        return named if named in self._known else None
 
 
 def _named(fields: Mapping[str, Any], beta_name: str) -> AudioFormat | None:

@@ -4,7 +4,7 @@ from math import gcd
 
 import numpy as np
 
-from rtproxy.realtime.audio import Samples, kernel, to_int16
+from rtproxy.realtime.audio import MAX_WEIGHTS, Samples, kernel, to_int16
 
 EMPTY: Samples = np.zeros(0, np.int16)
 FEW_PHASES = 512
@@ -42,7 +42,7 @@ class Resampler:
         """The rest, as if silence followed; then it begins anew."""
         rest = EMPTY
         if self._phases is not None and self.taken:
-            padding = np.zeros(self._phases.shape[1] + self._down, np.int16)
+            padding = np.zeros(self._phases.shape[1], np.int16)
             self._waiting = np.concatenate((self._waiting, padding))
             rest = self._compute(round(self.taken * self._up / self._down))
         self._reset()
@@ -65,7 +65,7 @@ class Resampler:
         count = until - self._given
         if count <= 0:
             return EMPTY
-        half = self._phases.shape[1] // 2
+        rows, half = len(self._phases), self._phases.shape[1] // 2
         numbers = np.arange(self._given, until) * self._down
         starts = numbers // self._up - half + 1 - self._first
         windows = np.lib.stride_tricks.sliding_window_view(
@@ -75,13 +75,15 @@ class Resampler:
             result = np.empty(count)
             for n in range(min(self._up, count)):
                 phase = int(numbers[n]) % self._up
-                rows = windows[starts[n] :: self._down][: -(-(count - n) // self._up)]
-                result[n :: self._up] = rows @ self._phases[phase]
+                parts = windows[starts[n] :: self._down][: -(-(count - n) // self._up)]
+                result[n :: self._up] = parts @ self._phases[phase * rows // self._up]
         else:
+            phases = numbers % self._up * rows // self._up
+            step = MAX_WEIGHTS // (2 * half)
             result = np.concatenate([
-                np.einsum("ij,ij->i", windows[starts[n : n + 4096]],
-                          self._phases[numbers[n : n + 4096] % self._up])
-                for n in range(0, count, 4096)
+                np.einsum("ij,ij->i", windows[starts[n : n + step]],
+                          self._phases[phases[n : n + step]])
+                for n in range(0, count, step)
             ])  # fmt: skip
         self._given = until
         needed = until * self._down // self._up - half + 1 - self._first

@@ -30,6 +30,7 @@ _MAX_DEPTH = 100
 
 # Controls, and the marks that turn the direction of text: none of them belongs on a terminal.
 UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_UNSHOWN_IN_JSON = re.compile(UNSHOWN.pattern.replace("\x00-\x1f", ""))
 
 
 def as_json(record: Record) -> dict[str, Any]:
@@ -84,4 +85,14 @@ def _key(key: Any) -> str:
 
 def json_line(value: Mapping[str, Any]) -> str:
     """JSON in one line, with every character escaped that a terminal might obey."""
-    return UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value).decode())
+    return harmless(orjson.dumps(value)).decode()
+
+
+def harmless(json: bytes) -> bytes:
+    """JSON that says the same, with every character escaped that a terminal might obey.
+
+    Line feeds stand between values, and stay.
+    """
+    if json.isascii() and b"\x7f" not in json:
+        return json
+    return _UNSHOWN_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", json.decode()).encode()

@@ -30,6 +30,7 @@ def otlp(
     from rtproxy.convert.otlp import Mapper, document
     from rtproxy.convert.output import output
     from rtproxy.realtime.session import Session
+    from rtproxy.tape.dump import harmless
     from rtproxy.tape.reader import open_tape
 
     if endpoint is not None and out is not None:
@@ -48,7 +49,7 @@ def otlp(
         click.echo(f"{len(spans)} spans sent to {endpoint}.", err=True)
     else:
         with output(out, force=force) as file:
-            file.write(orjson.dumps(document(spans, service)) + b"\n")
+            file.write(harmless(orjson.dumps(document(spans, service))) + b"\n")
     if mapper.started_ns is None:
         click.echo(
             f"rtproxy: {tape} does not say when it was recorded; its spans begin in 1970.", err=True

@@ -78,6 +78,7 @@ def _rendered(form: str, tape: Path, session: Session, lines: list[Line]) -> Ite
     import orjson
 
     from rtproxy.convert import subtitles, transcript
+    from rtproxy.tape.dump import harmless
 
     match form:
         case "srt":
@@ -94,5 +95,5 @@ def _rendered(form: str, tape: Path, session: Session, lines: list[Line]) -> Ite
                 "times_known": session.times_known,
             }
             made = transcript.document(lines, about)
-            return [orjson.dumps(made, option=orjson.OPT_INDENT_2).decode()]
+            return [harmless(orjson.dumps(made, option=orjson.OPT_INDENT_2)).decode()]
     return transcript.text(lines)

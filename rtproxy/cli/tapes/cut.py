@@ -96,9 +96,9 @@ def cut(
         chosen = choose(part, tape)
         if not part.kept:
             raise click.UsageError(f"{path} has nothing there; see rtproxy inspect --events.")
-        before = tape.header.fields.get("left_out")
-        left_out = [*(before if isinstance(before, list) else []), *part.left_out]
-        fields = {**tape.header.fields, "made_by": "cut", "left_out": sorted(left_out)}
+        before = [[gap.start, gap.stop - 1] for gap in tape.header.left_out]
+        left_out = sorted([*before, *part.left_out])
+        fields = {**tape.header.fields, "made_by": "cut", "left_out": left_out}
         target = out or beside(path, "cut")
         count = rewrite(
             tape, target, fields, lambda one: one if getattr(one, "seq", None) in chosen else None
