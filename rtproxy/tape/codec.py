@@ -10,7 +10,6 @@ front make it possible to step from record to record, and to know a damaged one,
 """
 
 import struct
-import zlib
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from rtproxy.errors import TapeDamagedError
+from rtproxy.tape.checksum import crc32
 from rtproxy.tape.record import (
     KIND_CONTROL,
     KIND_EVENT,
@@ -140,7 +140,7 @@ def _framed(first: int, body: bytes) -> bytes:
     size = len(body)
     if size > MAX_BODY:
         raise ValueError(f"a record of {size} bytes is too large for a tape")
-    crc = zlib.crc32(body, zlib.crc32(_HEAD.pack(first, UINT32, size)))
+    crc = crc32(body, crc32(_HEAD.pack(first, UINT32, size)))
     return _FRAME.pack(first, UINT32, size, UINT32, crc) + body
 
 
@@ -187,12 +187,12 @@ def frame_at(data: bytes, at: int = 0) -> Frame | None:
 
 def crc_of(data: bytes) -> int:
     """The CRC-32 that one whole record should have."""
-    return zlib.crc32(memoryview(data)[FRAME_SIZE:], zlib.crc32(data[:6]))
+    return crc32(memoryview(data)[FRAME_SIZE:], crc32(data[:6]))
 
 
 def crc_of_head(data: bytes, size: int | None = None) -> int:
     """CRC-32 of a record's first six bytes, with its length replaced by `size` when given."""
-    return zlib.crc32(data[:6] if size is None else _HEAD.pack(data[0], UINT32, size))
+    return crc32(data[:6] if size is None else _HEAD.pack(data[0], UINT32, size))
 
 
 def is_sound(data: bytes) -> bool:

@@ -3,9 +3,9 @@
 It stops before whatever needs a closer look, which `scanner` takes.
 """
 
-import zlib
 from collections.abc import Iterator
 
+from rtproxy.tape.checksum import crc32
 from rtproxy.tape.codec import EVENT_MARK, FRAME_SIZE, UINT32, decode_plain_event, unpack_frame
 from rtproxy.tape.record import Event
 
@@ -18,7 +18,7 @@ def plain_events(buffer: bytes, at: int, end: int, seq: int) -> Iterator[tuple[i
 
     Of each where it starts, its bytes with the frame, and what it says.
     """
-    view, crc32 = memoryview(buffer), zlib.crc32
+    view = memoryview(buffer)
     while at + FRAME_SIZE <= end:
         first, length_mark, length, crc_mark, crc = unpack_frame(buffer, at)
         body = at + FRAME_SIZE

@@ -17,12 +17,12 @@ The work of searching is bounded by a multiple of the tape's size; beyond it the
 """
 
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rtproxy.errors import TapeDamagedError
+from rtproxy.tape.checksum import crc32
 from rtproxy.tape.codec import (
     FRAME_SIZE,
     MAX_BODY,
@@ -356,7 +356,7 @@ class Scanner:
             piece = self._take(offset, min(CHUNK, end - offset))
             if not piece:
                 return -1
-            crc = zlib.crc32(piece, crc)
+            crc = crc32(piece, crc)
             offset += len(piece)
         return crc
 
