@@ -9,7 +9,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -64,12 +65,17 @@ class Served:
 
     def peak(self) -> int:
         """The most bytes of memory it has had."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
-        (line,) = (line for line in text.splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
+        return self._memory("VmHWM")
+
+    def resident(self) -> int:
+        """Bytes of memory it has now."""
+        return self._memory("VmRSS")
 
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def threads(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
     async def stop(self, number: int = signal.SIGINT) -> int:
         """Send a signal, wait for the end, and return the exit code."""
@@ -84,6 +90,11 @@ class Served:
         assert "Traceback" not in self.said, self.said
         return code
 
+    def _memory(self, name: str) -> int:
+        text = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
+        (line,) = (line for line in text.splitlines() if line.startswith(name + ":"))
+        return int(line.split()[1]) * 1024
+
     async def _listen(self) -> None:
         assert self.process.stderr is not None
         while data := await self.process.stderr.read(65536):
@@ -96,11 +107,17 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    *arguments: str, prepare: Callable[[], None] | None = None, env: dict[str, str] | None = None
+    *arguments: str,
+    prepare: Callable[[], None] | None = None,
+    env: dict[str, str] | None = None,
+    python: Sequence[str] = ("-m", "rtproxy"),
 ) -> AsyncIterator[Served]:
-    """Run `rtproxy` with arguments until the block ends; return once it says where it listens."""
+    """Run `rtproxy` with arguments until the block ends; return once it says where it listens.
+
+    `python` is what makes a Python `rtproxy`.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "rtproxy", *arguments),
+        *(sys.executable, *python, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **(env or {})},
@@ -115,7 +132,8 @@ async def serving(
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         await process.wait()
-        await served._listening
+        # A command that outlives it, in a test that fails, may hold the pipe.
+        await asyncio.wait([served._listening], timeout=5)
 
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -210,13 +228,15 @@ async def upstream() -> AsyncIterator[Upstream]:
 class Bystander:
     """Somebody else's session, which says something and hears it back, again and again."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pause_s: float = 0.0) -> None:
         self._url = url
+        self._pause_s = pause_s
         self.heard = 0
+        self.slowest_s = 0.0
         self._quiet = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession()
+        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
         self._websocket = await self._http.ws_connect(self._url + TARGET)
         self._talking = asyncio.create_task(self._talk())
         await self.hears_more()
@@ -243,9 +263,12 @@ class Bystander:
     async def _talk(self) -> None:
         while not self._quiet.is_set():
             said = f'{{"type":"bystander","n":{self.heard},"pad":"{"." * 500}"}}'
+            began = time.monotonic()
             await self._websocket.send_str(said)
             assert (await self._websocket.receive_str()) == said
+            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
             self.heard += 1
+            await asyncio.sleep(self._pause_s)
 
 
 class Siege:
