@@ -378,7 +378,7 @@ async def test_a_long_tape_is_read_once_and_then_only_where_we_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Work is counted, not time: records folded, read again, lanes drawn."""
-    count = 60_000
+    count = 20_000
     path = hour(tmp_path / "hour.rtape", count)
     taken = 0
     take = Session.take

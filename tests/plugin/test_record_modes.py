@@ -208,7 +208,7 @@ def test_b(rtproxy):
 @pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "xdist"])
 def test_rewrite_replaces_the_tapes_of_a_run_together(project: Project, workers: list[str]) -> None:
     project.write(TWO_TESTS)
-    project.record("rewrite", *workers).assert_outcomes(passed=2)
+    project.record("rewrite").assert_outcomes(passed=2)
     old = project.tapes()
     assert list(old) == ["test_call/test_a.rtape", "test_call/test_b.rtape"]
     project.write(TWO_TESTS + "    assert False\n")

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.plugin.project import QUICK, Project, shown
+from tests.plugin.project import Project, shown
 
 pytest_plugins = ["pytester"]
 
@@ -379,13 +379,12 @@ def test_parallel_workers_record_and_replay(project: Project) -> None:
             talk(rtproxy, "Hello")
         """
     )
-    options = ["--rtproxy-record=once", f"--rtproxy-upstream={project.upstream}"]
-    result = project.pytester.runpytest_subprocess(*QUICK, "-n2", *options)
+    result = project.record("once", "-n2")
     result.assert_outcomes(passed=6)
     assert "recorded recordings/test_call/test_own_tape-2.rtape" in shown(result)
     assert len(project.tapes()) == 4
     assert not project.leftovers()
-    project.pytester.runpytest_subprocess(*QUICK, "-n2").assert_outcomes(passed=6)
+    project.run("-n2").assert_outcomes(passed=6)
 
 
 def test_the_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:

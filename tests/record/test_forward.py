@@ -430,8 +430,11 @@ async def test_tunnels_and_sessions_go_through_the_environments_proxy(
     assert len(list((tmp_path / "tapes").glob("*.rtape"))) == 1
 
 
-async def test_a_stop_ends_all_of_it_in_time(tmp_path: Path) -> None:
+async def test_a_stop_ends_all_of_it_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loop = asyncio.get_running_loop()
+    monkeypatch.setattr("rtproxy.record.proxy.FAREWELL_S", 0.2)
     async with stage(tmp_path) as on, aiohttp.ClientSession() as session:
         trust = ssl.create_default_context(cafile=on.theirs.path)
         async with session.get(f"https://{HOST}/v1/models", proxy=on.proxy.url, ssl=on.trust):
@@ -445,7 +448,7 @@ async def test_a_stop_ends_all_of_it_in_time(tmp_path: Path) -> None:
         _, _, idle = await on.connect(f"{HOST}:443")  # and says nothing more
         began = loop.time()
         await on.proxy.close()
-        assert loop.time() - began < 6
+        assert loop.time() - began < 3
         idle.close()
         for one in sessions:
             await one.close()

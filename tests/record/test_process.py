@@ -45,7 +45,7 @@ async def push(wire: Wire, frames: list[bytes]) -> None:
         pass  # the proxy was killed, as planned
 
 
-@pytest.mark.parametrize("run", range(20))
+@pytest.mark.parametrize("run", range(10))
 async def test_kill_9_in_a_burst_loses_nothing_that_was_received(tmp_path: Path, run: int) -> None:
     words = [f'{{"type":"response.audio.delta","n":{n},"delta":"{"A" * (n % 3000)}"}}'
              for n in range(4000)]  # fmt: skip
@@ -63,7 +63,7 @@ async def test_kill_9_in_a_burst_loses_nothing_that_was_received(tmp_path: Path,
         async with recording(f"http://127.0.0.1:{port}", tmp_path) as proxy:
             client = await join(proxy.port)
             sending = asyncio.create_task(push(client, up))
-            await client.take(30_000 + 150_000 * run)
+            await client.take(30_000 + 300_000 * run)
             proxy.process.kill()
             await client.rest()
             await sending
@@ -124,18 +124,15 @@ async def test_a_full_disk_leaves_the_session_untouched(tmp_path: Path) -> None:
     assert len(taped) > 50
 
 
-GIGABYTE = 1_000_000_000
-
-
-@pytest.mark.parametrize("slow", ["client", "server"])
-async def test_a_slow_reader_does_not_fill_memory(tmp_path: Path, slow: str) -> None:
-    """1 GB is pushed as fast as it goes at a reader who pauses again and again."""
+@pytest.mark.parametrize(("slow", "total"), [("client", 1_000_000_000), ("server", 250_000_000)])
+async def test_a_slow_reader_does_not_fill_memory(tmp_path: Path, slow: str, total: int) -> None:
+    """So much is pushed as fast as it goes at a reader who pauses again and again."""
     audio = base64.b64encode(random.Random(1).randbytes(48_000)).decode()
     event = f'{{"type":"response.output_audio.delta","response_id":"resp_1","delta":"{audio}"}}'
     frame = encode_frame(Opcode.TEXT, event.encode(), mask=None if slow == "client" else MASK)
-    count = GIGABYTE // len(frame) + 1
+    count = total // len(frame) + 1
     burst = frame * 16
-    stalls = [n * GIGABYTE // 8 for n in range(8)]
+    stalls = [n * total // 8 for n in range(8)]
 
     async def push_all(wire: Wire) -> int:
         check = 0
@@ -204,7 +201,7 @@ async def test_a_stop_seals_the_tapes_of_open_sessions(tmp_path: Path, number: i
 
     async with (
         listening(server) as (port, _),
-        recording(f"http://127.0.0.1:{port}", tmp_path) as proxy,
+        recording(f"http://127.0.0.1:{port}", tmp_path, "--grace", "0.2") as proxy,
     ):
         client = await join(proxy.port)
         await client.take(7)

@@ -251,8 +251,11 @@ async def test_a_slow_client_slows_the_server_down_and_loses_nothing(
     assert len(seen.events) == FRAMES
 
 
-async def test_a_client_that_is_killed_is_an_end_and_no_reset(tmp_path: Path, way: Way) -> None:
+async def test_a_client_that_is_killed_is_an_end_and_no_reset(
+    tmp_path: Path, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its kernel ends the stream; it could not say so in TLS any more."""
+    monkeypatch.setattr(tap, "LINGER_S", 0.2)
 
     async def server(wire: Wire) -> None:
         await wire.take_head()
@@ -299,10 +302,11 @@ async def test_the_last_words_of_a_tls_server_to_a_client_that_half_closed(
 
 
 async def test_a_stop_seals_the_tape_though_nobody_answers_the_end(
-    tmp_path: Path, way: Way
+    tmp_path: Path, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither end reads any more: the end of TLS is not answered."""
     loop = asyncio.get_running_loop()
+    monkeypatch.setattr("rtproxy.record.proxy.FAREWELL_S", 0.2)
 
     async def server(wire: Wire) -> None:
         await wire.take_head()
@@ -325,7 +329,7 @@ async def test_a_stop_seals_the_tape_though_nobody_answers_the_end(
             await wire.take_head()
             await wire.take(2)
             began = loop.time()
-        assert loop.time() - began < 8
+        assert loop.time() - began < 4
         wire.close()
         stopped.set()
         await done

@@ -9,19 +9,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from agents import function_tool
-from agents.realtime import (
-    RealtimeAgent,
-    RealtimePlaybackTracker,
-    RealtimeRunner,
-    RealtimeSession,
-    RealtimeSessionEvent,
-)
+from typing import TYPE_CHECKING, Any
 
 from tests.replay.call import API_KEY, SENT, TOOL_CALL, recording, spoken
 from tests.replay.follow import events, serving
+
+if TYPE_CHECKING:  # to import it takes two seconds, in each process that collects tests
+    from agents.realtime import RealtimePlaybackTracker, RealtimeSession, RealtimeSessionEvent
 
 CHUNK = 4800
 """Bytes of an append: 100 ms."""
@@ -43,7 +37,7 @@ class Seen:
 class Application:
     """What stands between the agent's session and who talks to it."""
 
-    def __init__(self, session: RealtimeSession, playback: RealtimePlaybackTracker) -> None:
+    def __init__(self, session: "RealtimeSession", playback: "RealtimePlaybackTracker") -> None:
         self.session = session
         self.seen = Seen()
         self.turns = 0
@@ -62,7 +56,7 @@ class Application:
         for at in range(0, len(audio), CHUNK):
             await self.session.send_audio(audio[at : at + CHUNK])
 
-    def _see(self, event: RealtimeSessionEvent, playing: bool) -> None:
+    def _see(self, event: "RealtimeSessionEvent", playing: bool) -> None:
         match event.type:
             case "audio":
                 digest = self._digests.setdefault(event.item_id, hashlib.sha256())
@@ -83,7 +77,6 @@ class Application:
                 self.seen.errors.append(str(event.error))
 
 
-@function_tool
 def get_weather(city: str) -> str:
     """The weather in a city."""
     return f"12 degrees and foggy in {city}"
@@ -91,8 +84,11 @@ def get_weather(city: str) -> str:
 
 async def converse(url: str) -> Seen:
     """Ask by text, then by voice; interrupt the answer when its first 200 ms have been heard."""
+    from agents import function_tool
+    from agents.realtime import RealtimeAgent, RealtimePlaybackTracker, RealtimeRunner
+
     agent: RealtimeAgent[None] = RealtimeAgent(
-        name="Clerk", instructions="Be brief.", tools=[get_weather]
+        name="Clerk", instructions="Be brief.", tools=[function_tool(get_weather)]
     )
     playback = RealtimePlaybackTracker()
     session = await RealtimeRunner(agent).run(
