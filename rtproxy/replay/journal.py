@@ -1,5 +1,6 @@
 """What a replay server has done, for a person, for tests in other languages, for the exit code."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -11,6 +12,12 @@ from rtproxy.replay.selection import Shelf
 SCHEMA = "rtproxy.journal/1"
 KEPT = 10_000
 """Entries kept; of more, those that went well are forgotten, oldest first."""
+
+WHOLE = 100
+"""The latest connections that are over: all that went wrong with them is kept. Of the others, FEW
+mismatches and events are: a client that leaves a long tape at its beginning leaves all of it over.
+"""
+FEW = 20
 
 LONGEST = 1000
 """Characters of a request, or of why it was refused, that are kept."""
@@ -66,6 +73,7 @@ class Journal:
     """True if every required tape must have been used in the end."""
     entries: list[Entry] = field(default_factory=list)
     count: int = 0
+    _whole: deque[Entry] = field(default_factory=deque)
 
     def begin(self, asked: str, connection: str, tape: str | None) -> Entry:
         """A request has come and been given a tape, or none."""
@@ -76,6 +84,15 @@ class Journal:
             del self.entries[next(well, 0)]
         self.entries.append(entry)
         return entry
+
+    def end(self, entry: Entry, outcome: Outcome) -> None:
+        """A connection is over, and this is how it went."""
+        entry.state, entry.finish = "over", lambda: outcome
+        self._whole.append(entry)
+        if len(self._whole) > WHOLE:
+            eldest = self._whole.popleft()
+            brief = eldest.finish().brief(FEW)
+            eldest.finish = lambda: brief
 
     def refuse(self, asked: str, connection: str, why: str) -> Entry:
         """A request has come that could not be served: a failure."""

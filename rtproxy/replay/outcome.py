@@ -33,6 +33,17 @@ class Outcome:
         """True if nothing differed and the whole tape was played; warnings do not count."""
         return not self.reports and self.complete
 
+    def brief(self, count: int) -> "Outcome":
+        """The same without what takes room: so many reports and events of each kind, in short."""
+        return Outcome(
+            tuple(report.brief(count) for report in self.reports[:count]),
+            tuple(report.brief(count) for report in self.warnings[:count]),
+            self.unsent[:count],
+            self.undelivered[:count],
+            self.reordered[:count],
+            self.cut,
+        )
+
     def to_json(self) -> dict[str, Any]:
         return {
             "ok": self.ok,

@@ -69,6 +69,17 @@ class Report:
     tape: str = ""
     """Name of the tape, for whoever knows it to fill in."""
 
+    def brief(self, count: int) -> "Report":
+        """The same without what was received and what is like it, and with so many events."""
+        return Report(
+            self.kind,
+            self.message,
+            self.expected,
+            waiting=self.waiting[:count],
+            advice=self.advice,
+            tape=self.tape,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; what has no value is left out."""
         whole = {

@@ -254,7 +254,7 @@ class TapeServer:
         refusal = self.settings.faults.refusal
         if refusal is not None:
             entry = self.journal.begin(str(asked), "websocket", None)
-            entry.state, entry.finish = "over", lambda: Outcome(cut=True)
+            self.journal.end(entry, Outcome(cut=True))
             return error_response(refusal, "rtproxy_fault", "Refused, as --fault asks for.")
         slots = self.fitting(asked, "websocket")
         if not slots:
@@ -290,9 +290,7 @@ class TapeServer:
             await connection.gone
         finally:
             del self._live[connection]
-            entry.state = "over"
-            outcome = player.finish()
-            entry.finish = lambda: outcome
+            self.journal.end(entry, player.finish())
         return Taken()
 
     def _player(self, recording: Recording, slot: Slot) -> Player:
@@ -330,11 +328,10 @@ class TapeServer:
             report, slot, recording = reports[0]
         slot.uses += 1
         entry = self.journal.begin(str(asked), "http", slot.name)
-        entry.state = "over"
+        lenient = self.settings.match == "lenient"
+        told = () if report is None else (report,)
+        self.journal.end(entry, Outcome(warnings=told) if lenient else Outcome(told))
         if report is not None:
-            lenient = self.settings.match == "lenient"
-            outcome = Outcome(warnings=(report,)) if lenient else Outcome(reports=(report,))
-            entry.finish = lambda: outcome
             self._tell(entry, report, not lenient)
             if not lenient:
                 return error_response(409, CODE, report.message, rtproxy=report.to_json())
