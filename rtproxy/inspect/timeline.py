@@ -24,6 +24,7 @@ from rtproxy.realtime.response import Response
 from rtproxy.realtime.session import Session
 from rtproxy.realtime.turn import Turn
 from rtproxy.tape.record import Control, Event
+from rtproxy.view.axis import clock, step_of
 
 T = TypeVar("T")
 
@@ -58,11 +59,6 @@ LEGEND = {
     "!": "failed",
     "?": "still open",
 }
-STEPS = (
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30,
-    60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200,
-)  # fmt: skip
-"""Seconds between two ticks."""
 TICK_CELLS = 9
 """Cells between two ticks, at least."""
 MARGIN_MS = 200.0
@@ -233,8 +229,7 @@ class Timeline:
 
     def _axis(self) -> Lane:
         lane = self._lane("")
-        cell_s = self._span.ms / 1000 / self._width
-        step = next((step for step in STEPS if step / cell_s >= TICK_CELLS), STEPS[-1])
+        step = step_of(TICK_CELLS * self._span.ms / 1000 / self._width)
         tick = -int(-self._span.start_ms / 1000 // step)
         while (t_s := tick * step) * 1000 < self._span.end_ms:
             at = self._cell(t_s * 1000)
@@ -369,20 +364,6 @@ class Timeline:
             at = max(0, min(self._cell(t_ms), self._width - len(mark)))
             lane.put(at, mark, finding.severity)
         return lane
-
-
-def clock(t_s: float, step: float) -> str:
-    """A tick's label: milliseconds or seconds, above a minute minutes, above an hour hours."""
-    if step < 0.1:
-        return f"{t_s * 1000:.0f} ms"
-    if step < 1:
-        return f"{t_s:.1f} s"
-    seconds = round(t_s)
-    if seconds < 60 and step < 60:
-        return f"{seconds} s"
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def legend(lanes: Iterable[Lane]) -> str:

@@ -10,6 +10,7 @@ from rtproxy.diff.difference import Diff, Difference, TurnPair
 from rtproxy.diff.page.lanes import LANES, Side, Span, spans
 from rtproxy.diff.page.markup import Markup, joined, tag
 from rtproxy.diff.report import heading
+from rtproxy.view.axis import clock, step_of
 
 LANE, GAP = 14, 4
 """Height of a lane and the room below it, in px."""
@@ -18,10 +19,8 @@ RIBBONS = 40
 HEIGHT = len(LANES) * (LANE + GAP)
 STUB = 0.55
 """How far the ribbon of a turn reaches that only one side has."""
-STEPS = (
-    0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200,
-)  # fmt: skip
-"""Seconds between two ticks."""
+SHORTEST_S = 0.1
+"""Seconds between two ticks, at least."""
 MOST_TICKS = 11
 """Ticks at the width of the page; with each of the levels below there are more."""
 LEVELS = 5
@@ -59,7 +58,7 @@ class Drawing:
         done: set[int] = set()
         whole = self._ms / 1000
         for level in range(LEVELS):
-            step = next((s for s in STEPS if whole / s <= MOST_TICKS * 2**level), STEPS[-1])
+            step = step_of(max(SHORTEST_S, whole / (MOST_TICKS * 2**level)))
             if whole / step > MOST_TICKS * 2 ** (LEVELS - 1):
                 return
             for n in range(int(whole / step) + 1):
@@ -190,18 +189,6 @@ def _title(span: Span) -> str:
     ms = span.end_ms - span.start_ms
     length = f" · {ms:,.0f} ms" if ms > 0 else ""
     return f"{span.about or span.look} · {span.start_ms / 1000:.2f} s{length}"
-
-
-def clock(t_s: float, step: float) -> str:
-    """A tick's label: seconds, above a minute minutes, above an hour hours."""
-    if step < 1:
-        return f"{t_s:.1f} s"
-    seconds = round(t_s)
-    if seconds < 60 and step < 60:
-        return f"{seconds} s"
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def legend(looks: Sequence[str]) -> Markup:

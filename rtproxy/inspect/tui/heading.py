@@ -2,7 +2,6 @@
 
 from rtproxy.inspect.digest import digest
 from rtproxy.inspect.overview import DIALECTS, Overview, duration
-from rtproxy.inspect.timeline import clock
 from rtproxy.inspect.tui.line import Ink, Line, Piece, line
 from rtproxy.inspect.tui.loading import Loading
 from rtproxy.realtime.dialect import session_field
@@ -10,6 +9,7 @@ from rtproxy.realtime.finding import SEVERITIES
 from rtproxy.realtime.phrase import short
 from rtproxy.realtime.session import Session
 from rtproxy.realtime.settings import format_name, turn_detection
+from rtproxy.view.axis import clock
 
 STATES: dict[str, Ink] = {"sealed": "good", "live": "client", "crashed": "warning"}
 MAX_PART = 60
