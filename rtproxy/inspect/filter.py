@@ -20,6 +20,7 @@ from operator import eq, ge, gt, le, lt
 from typing import Protocol
 
 from rtproxy.errors import FilterError
+from rtproxy.tape.moment import LOOKS, moment_ns
 
 
 class Subject(Protocol):
@@ -52,9 +53,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _GLOB = re.compile(r"[\w.*?\[\]-]+")
-_AMOUNT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h)?")
 _RANGE = re.compile(r"(?P<low>[\d.]*[a-z\d]*?)\.\.(?P<high>.*)")
-_UNIT_NS = {"ms": 1e6, "s": 1e9, "": 1e9, "m": 60e9, "h": 3600e9}
 _OPERATORS = {">": gt, "<": lt, ">=": ge, "<=": le, "=": eq}
 _TURN = "turn:"
 _CLIENT = {"client", ">", "→"}
@@ -62,7 +61,7 @@ _SERVER = {"server", "<", "←"}
 _KNOWN_TYPES = 4096
 MAX_TOKENS = 200
 
-_TIME_LOOKS = "a time looks like 2.5, 2.5s, 800ms or 1m30s"
+_TIME_LOOKS = f"a time looks like {LOOKS}"
 _SEQ_LOOKS = "a number of a record is a whole number"
 _TURN_LOOKS = "turns look like turn:2, turn:2..4, turn:2.. or turn>2"
 
@@ -274,11 +273,10 @@ def _whole_range(word: str, text: str, looks: str) -> tuple[int, int | None]:
 
 def _time(word: str, text: str) -> int:
     """Nanoseconds from text such as 2.5, 800ms or 1m30s; a number alone is seconds."""
-    amounts = list(_AMOUNT.finditer(text))
-    whole = "".join(amount[0] for amount in amounts) == text
-    if not amounts or not whole or any(not amount[2] for amount in amounts[:-1]):
-        raise _unreadable(word, _TIME_LOOKS)
-    return round(sum(float(amount[1]) * _UNIT_NS[amount[2] or ""] for amount in amounts))
+    try:
+        return moment_ns(text)
+    except ValueError:
+        raise _unreadable(word, _TIME_LOOKS) from None
 
 
 def _whole(word: str, text: str, looks: str) -> int:

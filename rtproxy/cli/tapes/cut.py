@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from rtproxy.convert.cut import Part
     from rtproxy.tape.reader import Tape
 
-AMOUNT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h)?")
-UNIT_NS = {"ms": 1e6, "s": 1e9, "": 1e9, "m": 60e9, "h": 3600e9}
-
 
 class Moment(click.ParamType[int]):
     """A time such as 2.5, 800ms or 1m30s, as nanoseconds."""
@@ -24,11 +21,12 @@ class Moment(click.ParamType[int]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        amounts = list(AMOUNT.finditer(str(value)))
-        whole = "".join(amount[0] for amount in amounts) == str(value)
-        if not amounts or not whole or any(not amount[2] for amount in amounts[:-1]):
-            self.fail(f"{value!r} is no time; one looks like 2.5, 800ms or 1m30s.", param, ctx)
-        return round(sum(float(a[1]) * UNIT_NS[a[2] or ""] for a in amounts))
+        from rtproxy.tape.moment import moment_ns
+
+        try:
+            return moment_ns(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 class Numbers(click.ParamType[tuple[int, int]]):
