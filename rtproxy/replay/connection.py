@@ -104,8 +104,7 @@ class Connection(asyncio.Protocol):
             if isinstance(event, Message):
                 self._act(self.player.receive(event.data, now))
             elif isinstance(event, PeerPing):
-                if not self._ending:
-                    self._outbox.append(self._framer.pong(event.payload))
+                self._answer(event)
             elif isinstance(event, PeerClose):
                 self._client_has_closed(event, now)
             elif isinstance(event, Violation):
@@ -166,6 +165,14 @@ class Connection(asyncio.Protocol):
         if not self._ending:
             self._ending = True
             self._outbox.append(action)
+
+    def _answer(self, ping: PeerPing) -> None:
+        """Send a pong; while the client does not read, only the latest waits (RFC 6455 §5.5.3)."""
+        if self._ending:
+            return
+        if self._paused and self._outbox and isinstance(self._outbox[-1], Pong):
+            self._outbox.pop()
+        self._outbox.append(self._framer.pong(ping.payload))
 
     def _client_has_closed(self, event: PeerClose, now: float) -> None:
         """Answer the client's close frame as the tape's server did, or as the protocol says."""

@@ -21,8 +21,9 @@ from tests.attacks.kit import (
     besieged,
     controls_on,
     events_on,
+    serving,
 )
-from tests.record.wirekit import Wire
+from tests.record.wirekit import Wire, request_head
 
 GIGABYTE = 10**9
 DEFLATE = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
@@ -299,3 +300,22 @@ async def test_what_a_session_held_is_free_when_it_is_over(tmp_path: Path) -> No
             wire.finish()
             await hears(wire, 1)
             wire.close()
+
+
+async def test_pings_to_a_replay_server_by_a_client_that_does_not_read(call: Path) -> None:
+    """Each asks for an answer; those that nobody takes do not pile up, and the last one comes."""
+    pings = frame(Opcode.PING, b"p" * 125, by_server=False) * 1000
+    last = encode_frame(Opcode.PONG, b"the last one")
+    async with serving("replay", str(call), "--listen", "127.0.0.1:0", "--grace", "0") as served:
+        wire = await served.connect()
+        await wire.send(request_head())
+        start = served.peak()
+        for _ in range(300):
+            await wire.send(pings)
+        await wire.send(frame(Opcode.PING, b"the last one", by_server=False))
+        async with asyncio.timeout(LIMIT_S):
+            while last not in wire.take_here()[-1000:]:
+                await wire.take(1)
+        assert served.peak() - start < 30 * MIB
+        wire.close()
+        assert await served.stop() == 1
