@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types bench soak clean
+.PHONY: demo test check lint types bench soak pictures clean
 
 demo: $(READY)
 	$(BIN)/rtproxy demo
@@ -28,6 +28,9 @@ bench: $(READY)
 
 soak: $(READY)
 	$(BIN)/python -m tests.attacks.soak
+
+pictures: $(READY) tests/components/.ready
+	$(BIN)/python -m tests.pictures
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "rtproxy needs Python 3.11 or newer; name one with make PYTHON=python3.12")'

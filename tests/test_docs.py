@@ -197,5 +197,13 @@ def test_there_are_examples() -> None:
 
 def test_links_lead_somewhere() -> None:
     for doc in DOCS:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", doc.read_text("utf-8")):
+        text = doc.read_text("utf-8")
+        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+        for target in (*targets, *re.findall(r'\bsrc(?:set)?="([^":]+)"', text)):
             assert (doc.parent / target).exists(), f"{doc.name} links to {target}"
+
+
+def test_pictures_ask_nothing_of_the_network() -> None:
+    drawn = (ROOT / "docs" / "pictures" / "tui.svg").read_text("utf-8")
+    assert "lookup_order" in drawn
+    assert re.findall(r"url\((?!#)|href=|@import|<script", drawn) == []
