@@ -1,6 +1,7 @@
 """What holds for all tests: the surroundings of whoever runs them do not show."""
 
 import atexit
+import gc
 import os
 import shutil
 import sys
@@ -47,3 +48,9 @@ _root, _end, _ = system_roots().partition(b"-----END CERTIFICATE-----\n")
 (_folder / "root.pem").write_bytes(_root + _end)
 if _end:
     os.environ["SSL_CERT_FILE"] = str(_folder / "root.pem")
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays; whoever collects garbage need not look through it again."""
+    gc.collect()
+    gc.freeze()
