@@ -38,6 +38,9 @@ _KEY = re.compile(
 )
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|([{\[])|[}\]]', re.DOTALL)
 
+LONGEST_INT = 300
+"""Digits of an integer that a double could hold; a longer one is infinite."""
+
 CUT_OFF = "it ends in the middle"
 _OPENING = frozenset(b"{[")
 _COMMA, _QUOTE = b',"'
@@ -172,11 +175,15 @@ def parse(raw: bytes | memoryview) -> Any:
     except ValueError:
         # orjson refuses lone surrogates, which JavaScript writes, and numbers beyond a double.
         try:
-            return json.loads(bytes(raw), parse_constant=_refuse)
+            return json.loads(bytes(raw), parse_int=_number, parse_constant=_refuse)
         except UnicodeDecodeError:
             raise ValueError("it is not UTF-8") from None
         except (ValueError, RecursionError):
             raise ValueError("it is no JSON") from None
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) < LONGEST_INT else float(digits)
 
 
 def _refuse(constant: str) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from rtproxy.errors import ScenarioError
 from rtproxy.simulate.scenario import Scenario
 
+MAX_SIZE = 1 << 20
+"""Bytes of a scenario's file."""
 FOLDER = files("rtproxy.simulate") / "scenarios"
 
 
@@ -29,7 +31,13 @@ def load(name_or_file: str) -> Scenario:
         if entry.is_file():
             return Scenario.parse(entry.read_text("utf-8"), entry.name)
     try:
-        text = path.read_text("utf-8")
+        with path.open("rb") as file:
+            raw = file.read(MAX_SIZE + 1)
+        if len(raw) > MAX_SIZE:
+            raise ScenarioError(
+                f"{name_or_file} is no scenario: it is larger than {MAX_SIZE >> 20} MiB."
+            )
+        text = raw.decode("utf-8")
     except FileNotFoundError:
         raise ScenarioError(
             f"there is no scenario {name_or_file!r}: name a TOML file, or one of "

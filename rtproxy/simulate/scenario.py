@@ -4,6 +4,7 @@ All times are milliseconds. A delay may vary: {ms = 430, jitter = 50} lies betwe
 where exactly is decided by the seed.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,9 +12,17 @@ from typing import Any, ClassVar, Literal
 
 from rtproxy.errors import ScenarioError
 from rtproxy.simulate.table import read
+from rtproxy.tape.escape import visible
 
 NOT_NEGATIVE = {"least": 0}
 POSITIVE = {"least": 1}
+_DEEP = re.compile(r"""(?:\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+){32}""", re.ASCII)
+"""A key of more parts than anything in a scenario has."""
+MAX_REPLIES = 1_000
+MAX_AUDIO_MS = 600_000
+"""The longest reply."""
+MAX_SPOKEN_MS = 3_600_000
+"""All replies together: they are kept ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,7 @@ class Reply:
 
     text: str = ""
     when: str | None = None
-    audio_ms: float | None = field(default=None, metadata=NOT_NEGATIVE)
+    audio_ms: float | None = field(default=None, metadata={"least": 0, "most": MAX_AUDIO_MS})
     function_call: tuple[FunctionCall, ...] = ()
     status: Literal["completed", "failed", "incomplete", "stalled"] = "completed"
     reason: Literal["max_output_tokens", "content_filter"] = "max_output_tokens"
@@ -259,6 +268,25 @@ class Scenario:
     connection: Connection = Connection()
     caller: Mapping[str, Any] = field(default_factory=dict)
 
+    def check_length(self, source: str) -> None:
+        """Raise ScenarioError if it has more to say than can be kept ready."""
+        if len(self.replies) > MAX_REPLIES:
+            raise ScenarioError(
+                f"{source}: there are {len(self.replies):,} replies; at most {MAX_REPLIES:,} are "
+                'allowed, and "repeat = true" uses one again and again.'
+            )
+        from rtproxy.simulate.voice import speech_ms
+
+        spoken_ms = sum(
+            speech_ms(reply.text) if reply.audio_ms is None else reply.audio_ms
+            for reply in self.replies
+        )
+        if spoken_ms > MAX_SPOKEN_MS:
+            raise ScenarioError(
+                f"{source}: its replies take about {spoken_ms / 60_000:,.0f} minutes to say; at "
+                f"most {MAX_SPOKEN_MS // 60_000} are allowed."
+            )
+
     @classmethod
     def parse(cls, text: str, source: str) -> "Scenario":
         """A scenario from TOML; `source` (a file's name) is its name unless the text gives one.
@@ -266,10 +294,17 @@ class Scenario:
         Raises ScenarioError with one sentence that names the file, the key and what is allowed.
         """
         try:
+            if _DEEP.search(text):  # tomllib takes the square of its length for such a key
+                raise RecursionError
             table = tomllib.loads(text)
+        except RecursionError:
+            raise ScenarioError(f"{source} is nested too deep.") from None
         except tomllib.TOMLDecodeError as error:
-            raise ScenarioError(f"{source} is not TOML: {error}.") from None
+            raise ScenarioError(f"{source} is not TOML: {visible(str(error))}.") from None
+        except ValueError:
+            raise ScenarioError(f"{source} has a number of thousands of digits.") from None
         scenario = read(cls, table, source)
+        scenario.check_length(source)
         if "name" not in table:
             stem = source.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".toml")
             scenario = replace(scenario, name=stem)

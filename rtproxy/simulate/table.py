@@ -14,8 +14,12 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rtproxy.errors import ScenarioError
+from rtproxy.tape.escape import visible
 
 T = TypeVar("T")
+LARGEST = 1 << 63
+SHOWN = 100
+"""Characters of a key or a value in a message."""
 
 
 def read(kind: type[T], table: Mapping[str, Any], where: str, prefix: str = "") -> T:
@@ -27,9 +31,9 @@ def read(kind: type[T], table: Mapping[str, Any], where: str, prefix: str = "") 
     known = {key_of(field): field for field in fields(kind)}  # type: ignore[arg-type]
     for key in table:
         if key not in known:
-            near = get_close_matches(key, known, 1)
+            near = get_close_matches(key[:SHOWN], known, 1)
             hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}."
-            raise ScenarioError(f"{where}: there is no key {prefix}{key}{hint}")
+            raise ScenarioError(f"{where}: there is no key {visible(prefix + key[:SHOWN])}{hint}")
     values = {}
     for key, field in known.items():
         if key in table:
@@ -62,7 +66,7 @@ def convert(hint: Any, value: Any, where: str, path: str) -> Any:
         elif fits(option, value):
             return float(value) if option is float else value
     allowed = " or ".join(describe(option) for option in options(hint))
-    raise ScenarioError(f"{where}: {path} must be {allowed}, not {value!r}.")
+    raise ScenarioError(f"{where}: {path} must be {allowed}, not {shown(value)}.")
 
 
 def options(hint: Any) -> tuple[Any, ...]:
@@ -84,7 +88,18 @@ def fits(option: Any, value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < LARGEST if isinstance(value, int) else isfinite(value)
+
+
+def shown(value: Any) -> str:
+    """A value in a message: it may be of any length, and nested to any depth."""
+    try:
+        said = repr(value)
+    except (ValueError, RecursionError):
+        return "a number of thousands of digits"
+    return visible(said if len(said) <= SHOWN else f"{said[:SHOWN]}…")
 
 
 def describe(option: Any) -> str:
@@ -103,6 +118,6 @@ def describe(option: Any) -> str:
 def check_bounds(field: "Field[Any]", value: Any, where: str, path: str) -> None:
     least, most = field.metadata.get("least"), field.metadata.get("most")
     if least is not None and is_number(value) and value < least:
-        raise ScenarioError(f"{where}: {path} must be at least {least}, not {value!r}.")
+        raise ScenarioError(f"{where}: {path} must be at least {least}, not {shown(value)}.")
     if most is not None and is_number(value) and value > most:
-        raise ScenarioError(f"{where}: {path} must be at most {most}, not {value!r}.")
+        raise ScenarioError(f"{where}: {path} must be at most {most}, not {shown(value)}.")
