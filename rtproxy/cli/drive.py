@@ -134,9 +134,8 @@ async def run(driver: "Driver", request: "Request", upstream: str, out: Path, ta
 
     from rich.console import Console
 
-    from rtproxy.cli.command import stop_on_signals
+    from rtproxy.cli.serving import begin_serving
     from rtproxy.errors import UpstreamError
-    from rtproxy.net.stop import Stop
     from rtproxy.record.proxy import Proxy, Settings
     from rtproxy.record.status import Status, Traffic
 
@@ -150,8 +149,7 @@ async def run(driver: "Driver", request: "Request", upstream: str, out: Path, ta
             ended.set()
 
     status = Status(watch=watch)
-    stop = Stop()
-    stop_on_signals(stop)
+    stop = begin_serving()
     async with Proxy(Settings(upstream=upstream, port=0, out=out), status) as proxy:
         try:
             await play(driver, proxy.url, request, console, stop)

@@ -76,9 +76,11 @@ def begin_serving() -> "Stop":
     import asyncio
 
     from rtproxy.cli.command import stop_on_signals
+    from rtproxy.cli.outlet import outlast_outputs
     from rtproxy.net.crowd import raise_descriptor_limit
     from rtproxy.net.stop import Stop
 
+    outlast_outputs()
     raise_descriptor_limit()
     if not click.get_current_context().find_root().obj.get("debug"):
         asyncio.get_running_loop().set_exception_handler(tell_unexpected)

@@ -13,11 +13,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from rtproxy.tape.reader import open_tape
-from rtproxy.tape.record import INJECTED, NOT_FORWARDED, Control, Event
+from rtproxy.tape.record import INJECTED, NOT_FORWARDED
 from rtproxy.wire.frame import Opcode, encode_close, encode_frame
 from rtproxy.wire.message import Close, Message, MessageDecoder, Violation, WireEvent
 from tests.attacks.kit import LIMIT_S, MASK, TARGET, Served, Upstream, serving, upstream
+from tests.attacks.taped import taped
 from tests.record.wirekit import Wire, request_head
 
 STOPPED = Close(1001, "the proxy was stopped")
@@ -91,18 +91,6 @@ async def recording(folder: Path, behind: Upstream, *options: str) -> AsyncItera
     arguments = ("--upstream", behind.url, "--listen", "127.0.0.1:0", "--out", str(folder))
     async with serving("record", *arguments, *options) as served:
         yield served
-
-
-def taped(folder: Path) -> list[tuple[list[Event], list[Control]]]:
-    """The records of each tape, all of which are sealed."""
-    found = []
-    for path in folder.glob("*.rtape"):
-        with open_tape(path) as tape:
-            assert tape.state == "sealed", path
-            records = list(tape)
-        events = [record for record in records if isinstance(record, Event)]
-        found.append((events, [record for record in records if isinstance(record, Control)]))
-    return found
 
 
 @both_signals

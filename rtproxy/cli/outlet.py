@@ -1,0 +1,68 @@
+"""Where our words go: what becomes of a terminal or a pipe does not become of us.
+
+A terminal is closed, `tee` has had the same Ctrl-C, a disk with a log is full: sessions go on, and
+tapes are sealed, with nobody to tell.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from io import TextIOBase
+from typing import Any, TextIO
+
+
+class Outlet(TextIOBase):
+    """A text stream that takes everything, for one that may fail. After that it leads nowhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except (OSError, ValueError):
+            self._give_up()
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._give_up()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self._stream.errors
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def _give_up(self) -> None:
+        """What the stream still holds goes where nothing fails, and so does what is to come."""
+        with suppress(OSError, ValueError):
+            number = self._stream.fileno()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+            self._stream.flush()
+
+
+def outlast_outputs() -> None:
+    """Let stdout and stderr fail without a word, from now on."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, Outlet):
+            setattr(sys, name, Outlet(stream))
