@@ -7,6 +7,7 @@ Servers are stopped once they have printed what the block shows.
 `python` blocks that import rtproxy are run.
 """
 
+import fcntl
 import os
 import re
 import shlex
@@ -65,13 +66,22 @@ def normal(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def called(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tape that the examples are about: `call.rtape`, also in recordings/."""
-    folder = tmp_path_factory.mktemp("docs")
-    subprocess.run(
-        [sys.executable, "-m", "rtproxy", "demo"], cwd=folder, check=True, capture_output=True
-    )
-    (tape,) = (folder / "recordings").glob("*.rtape")
-    shutil.copy(tape, folder / "call.rtape")
+    """A folder with the tape that the examples are about: `call.rtape`, also in recordings/.
+
+    The call takes as long as calls do, so that one is made for all workers of a run.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "called"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "call.rtape").exists():
+            folder.mkdir(exist_ok=True)
+            subprocess.run(
+                [sys.executable, "-m", "rtproxy", "demo"],
+                cwd=folder, check=True, capture_output=True,
+            )  # fmt: skip
+            (tape,) = (folder / "recordings").glob("*.rtape")
+            shutil.copy(tape, folder / "call.rtape")
     return folder
 
 

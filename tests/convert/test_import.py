@@ -458,7 +458,7 @@ def test_a_large_har_takes_little_memory(tmp_path: Path) -> None:
     file = tmp_path / "large.har"
     message = json.dumps({"type": "receive", "time": 1795264463, "opcode": 1, "data": "x" * 50_000})
     with file.open("w", encoding="utf-8") as har_file:
-        har_file.write('{"log":{"junk":[' + "[]," * 3_000_000 + '[]],"entries":[{"request":')
+        har_file.write('{"log":{"junk":[' + "[]," * 1_000_000 + '[]],"entries":[{"request":')
         har_file.write('{"url":"wss://a.example/"},"_webSocketMessages":[')
         har_file.write(",".join([message] * 2000))
         har_file.write("]}]}}")
