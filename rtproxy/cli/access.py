@@ -1,7 +1,8 @@
-"""Options of `record` and `replay` that say how clients come in, and what is said of it."""
+"""Options that say how clients come in and which servers are trusted, and what is said of it."""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,6 +52,33 @@ def tls_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--tls", is_flag=True, help="Speak https:// and wss:// to clients; see rtproxy ca."
     )(command)
+
+
+def trust_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--upstream-ca` and `--insecure`: which servers are trusted."""
+    for option in (
+        click.option(
+            "--insecure", is_flag=True, help="Trust any server, whoever has signed its certificate."
+        ),
+        click.option(
+            "--upstream-ca",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Trust servers whose certificates these (PEM) have signed, besides the system's.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def warn_insecure(console: "Console") -> None:
+    """Say aloud what is not safe."""
+    console.print(
+        "rtproxy: --insecure: no server's certificate is checked. Whoever is in between can "
+        "read the keys and change the sessions.",
+        style="bold red",
+        soft_wrap=True,
+    )
 
 
 def forward_options(verb: str) -> Decorator:

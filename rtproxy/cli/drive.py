@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rtproxy.cli.access import trust_options
 from rtproxy.cli.replay import Speed
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rtproxy.net.stop import Stop
+    from rtproxy.record.proxy import Settings
     from rtproxy.record.status import Status
     from rtproxy.replay.driver import Driver
     from rtproxy.replay.report import Place
@@ -76,6 +78,7 @@ SHOWN = 8
     show_default=True,
     help="Environment variable with the key that takes the place of the redacted one.",
 )
+@trust_options
 def drive(
     tape: Path,
     upstream: str,
@@ -86,6 +89,8 @@ def drive(
     stall: float,
     headers: tuple[str, ...],
     api_key_env: str,
+    upstream_ca: Path | None,
+    insecure: bool,
 ) -> None:
     """Play TAPE to a live server, in the client's part, and tape what it answers now.
 
@@ -102,6 +107,7 @@ def drive(
 
     from rtproxy.cli.record import fastest_loop
     from rtproxy.errors import ReplayError
+    from rtproxy.record.proxy import Settings
     from rtproxy.replay.drive import load_tape
     from rtproxy.replay.driver import Driver
     from rtproxy.replay.edition import edit
@@ -124,19 +130,23 @@ def drive(
     tell_notes([*loaded.notes, *request.notes, *notes])
     driver = Driver(script, match=match, speed=speed, stall_s=stall)  # type: ignore[arg-type]
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-        sys.exit(runner.run(run(driver, request, upstream, out, tape)))
+        settings = Settings(
+            upstream=upstream, port=0, out=out, upstream_ca=upstream_ca, insecure=insecure
+        )
+        sys.exit(runner.run(run(driver, request, settings, tape)))
 
 
-async def run(driver: "Driver", request: "Request", upstream: str, out: Path, tape: Path) -> int:
+async def run(driver: "Driver", request: "Request", settings: "Settings", tape: Path) -> int:
     """Drive through a recording proxy until the tape has ended; return the exit code."""
     import asyncio
     from contextlib import suppress
 
     from rich.console import Console
 
+    from rtproxy.cli.access import warn_insecure
     from rtproxy.cli.serving import begin_serving
     from rtproxy.errors import UpstreamError
-    from rtproxy.record.proxy import Proxy, Settings
+    from rtproxy.record.proxy import Proxy
     from rtproxy.record.status import Status, Traffic
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -150,7 +160,9 @@ async def run(driver: "Driver", request: "Request", upstream: str, out: Path, ta
 
     status = Status(watch=watch)
     stop = begin_serving()
-    async with Proxy(Settings(upstream=upstream, port=0, out=out), status) as proxy:
+    async with Proxy(settings, status) as proxy:
+        if settings.insecure:
+            warn_insecure(console)
         try:
             await play(driver, proxy.url, request, console, stop)
         except UpstreamError:
@@ -160,7 +172,7 @@ async def run(driver: "Driver", request: "Request", upstream: str, out: Path, ta
         with suppress(TimeoutError):  # then the proxy hangs up
             async with asyncio.timeout(0 if stop.is_set() else SEAL_S):
                 await ended.wait()
-    tapes = tape, out / seen[-1].name if seen else None
+    tapes = tape, settings.out / seen[-1].name if seen else None
     return conclude(driver, status, console, tapes, stop.is_set())
 
 

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtproxy.cli.access import PageOrigin, forward_options, tls_option
+from rtproxy.cli.access import PageOrigin, forward_options, tls_option, trust_options
 from rtproxy.cli.listen import Listen, address_for
 from rtproxy.cli.serving import serving_options, token_for
 from rtproxy.wire.address import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from rich.console import Console
 
     from rtproxy.net.route import ConnectTo
     from rtproxy.net.stop import Stop
@@ -103,15 +101,7 @@ class Elsewhere(click.ParamType["ConnectTo"]):
     help="Find a server at another address; its name and certificate stay its own. An empty HOST "
     "or PORT is any, or the same. May be repeated.",
 )
-@click.option(
-    "--upstream-ca",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Trust servers whose certificates these (PEM) have signed, besides the system's.",
-)
-@click.option(
-    "--insecure", is_flag=True, help="Trust any server, whoever has signed its certificate."
-)
+@trust_options
 @click.option(
     "--inject-key",
     metavar="ENV",
@@ -159,7 +149,7 @@ def record(command: tuple[str, ...], live: bool | None, grace: float, **options:
     # A session's objects live as long as it does: looking through them all at every 700th new
     # object would hold up the others.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 20, 50)
 
     settings = settings_of(options, os.environ, with_command=bool(command))
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
@@ -223,7 +213,7 @@ async def run(
 
     from rich.console import Console
 
-    from rtproxy.cli.access import introduce
+    from rtproxy.cli.access import introduce, warn_insecure
     from rtproxy.cli.serving import begin_serving, tell_open, tell_stopping
     from rtproxy.record.live import LiveDisplay
     from rtproxy.record.observer import Observer
@@ -244,7 +234,8 @@ async def run(
             proxy = await stack.enter_async_context(Proxy(settings, status))
             line = f"rtproxy: {proxy.url} → {settings.upstream}, tapes in {settings.out}/"
             console.print(line, soft_wrap=True, markup=False)
-            warn(console, settings)
+            if settings.insecure:
+                warn_insecure(console)
             tell_open(console, settings.token)
             introduce(console, proxy.access, proxy.authority, with_command=bool(command))
             if command:
@@ -282,14 +273,3 @@ async def run_with(proxy: "Proxy", command: tuple[str, ...], stop: "Stop") -> in
         else:
             env = pointed_at(proxy.url, env)
         return await run_command(command, env, stop)
-
-
-def warn(console: "Console", settings: "Settings") -> None:
-    """Say aloud what is not safe."""
-    if settings.insecure:
-        console.print(
-            "rtproxy: --insecure: no server's certificate is checked. Whoever is in between can "
-            "read the keys and change the sessions.",
-            style="bold red",
-            soft_wrap=True,
-        )

@@ -21,6 +21,7 @@ from multidict import CIMultiDict
 
 from rtproxy.net.entrance import Access, Entrance
 from rtproxy.net.listener import IDLE_S, Handler
+from rtproxy.net.refusal import refuse
 from rtproxy.net.route import Routes
 from rtproxy.net.stop import FAREWELL_S, Stop
 from rtproxy.net.token import Token
@@ -32,6 +33,7 @@ from rtproxy.simulate.plan import rehearse
 from rtproxy.simulate.scenario import Refuse, Scenario
 from rtproxy.simulate.secret import create_client_secret, create_session, error_body
 from rtproxy.simulate.session import BETA_DISABLED, Session
+from rtproxy.wire.address import is_addressed_to
 
 ORIGIN_HEADER = "rtproxy-origin"
 KEY_PROTOCOL = "openai-insecure-api-key."
@@ -56,6 +58,7 @@ class SimulatedServer:
         idle_s: float = IDLE_S,
     ) -> None:
         self.scenario = scenario if seed is None else replace(scenario, seed=seed)
+        self._host = host
         self._connections = 0
         self._refused = 0
         self._requests = 0
@@ -122,6 +125,10 @@ class SimulatedServer:
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever it is."""
+        if not is_addressed_to(self._host, request.headers.get("Host", "")):
+            return refuse(
+                421, "rtproxy listens on loopback only and this Host is another machine's."
+            )
         taken = self._entrance.take(request)
         if isinstance(taken, web.Response):
             return taken
@@ -155,9 +162,9 @@ class SimulatedServer:
         return web.json_response(error_body(InvalidRequest("not_found", text)), status=404)
 
     async def _serve_session(self, request: web.BaseRequest) -> web.StreamResponse:
-        refuse = self._refusal()
-        if refuse and refuse.status:
-            return refusal_response(refuse, key_of(request))
+        refusal = self._refusal()
+        if refusal and refusal.status:
+            return refusal_response(refusal, key_of(request))
         if request.headers.get("Upgrade", "").lower() != "websocket":
             text = "This is a WebSocket endpoint: ask for an upgrade."
             return web.json_response(
@@ -174,17 +181,17 @@ class SimulatedServer:
         )
         websocket.headers[ORIGIN_HEADER] = self.origin
         await websocket.prepare(request)
-        session, refuse = self._session(request, refuse)
+        session, refusal = self._session(request, refusal)
         connection = Connection(websocket, request, session, options.ping_every_ms)
         self._live.add(connection)
         try:
-            await connection.run(session.refuse(refuse, key_of(request)) if refuse else None)
+            await connection.run(session.refuse(refusal, key_of(request)) if refusal else None)
         finally:
             self._live.discard(connection)
         return websocket
 
     def _session(
-        self, request: web.BaseRequest, refuse: Refuse | None
+        self, request: web.BaseRequest, refusal: Refuse | None
     ) -> tuple[Session, Refuse | None]:
         """The session of a connection, and why it is refused after all."""
         wants_beta = asks_for_beta(request)
@@ -193,7 +200,7 @@ class SimulatedServer:
             dialect = "beta"
         elif self.scenario.dialect == "ga":
             dialect = "ga"
-            refuse = refuse or (BETA_DISABLED if wants_beta else None)
+            refusal = refusal or (BETA_DISABLED if wants_beta else None)
         configured = self._secrets.get(key_of(request), {})
         intent = request.query.get("intent")
         transcribes = "transcription" in (intent, configured.get("type"))
@@ -211,15 +218,15 @@ class SimulatedServer:
             own = {k: v for k, v in configured.items() if k != "type" or dialect == "ga"}
             with suppress(InvalidRequest):  # made for the other dialect
                 session.configure(own)
-        return session, refuse
+        return session, refusal
 
     def _refusal(self) -> Refuse | None:
         """The scenario's refusal, if it is this connection's turn."""
-        refuse = self.scenario.refuse
-        if refuse is None or (refuse.times and self._refused >= refuse.times):
+        refusal = self.scenario.refuse
+        if refusal is None or (refusal.times and self._refused >= refusal.times):
             return None
         self._refused += 1
-        return refuse
+        return refusal
 
     async def _serve_client_secret(self, request: web.BaseRequest) -> web.Response:
         try:

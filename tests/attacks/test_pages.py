@@ -48,6 +48,22 @@ async def test_a_foreign_page_gets_no_tape(call: Path) -> None:
         await served.stop()
 
 
+@pytest.mark.parametrize("server", ["replay", "simulate"])
+async def test_a_page_that_has_its_name_point_here_gets_nothing(server: str, call: Path) -> None:
+    tape = [str(call), "--loop"] if server == "replay" else []
+    async with serving(server, *tape, "--listen", "127.0.0.1:0") as served:
+        for path in (TARGET, "/v1/models", "/__rtproxy__/journal", "/__rtproxy__/health"):
+            for host in ("attacker.example", "127.0.0.1.attacker.example", "192.168.1.5"):
+                wire = await served.connect()
+                head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{HANDSHAKE}\r\n"
+                await wire.send(head.encode())
+                answer = await wire.rest()
+                wire.close()
+                assert answer.startswith(b"HTTP/1.1 421"), (path, host)
+                assert b"this Host is another machine's" in answer
+        await served.stop()
+
+
 async def test_a_foreign_page_gets_no_key(tmp_path: Path) -> None:
     key = "sk-proj-0123456789abcdef0123456789"
     async with (
@@ -184,6 +200,30 @@ async def test_a_token_of_ones_own(tmp_path: Path, call: Path) -> None:
         assert (await ask(served, TARGET))[0] == 401
         assert (await ask(served, f"/t/{token}{TARGET}"))[0] == 101
         assert await served.stop() == 0
+
+
+async def test_a_token_is_in_nothing_that_is_said_later(tmp_path: Path) -> None:
+    """Not even where nothing goes well: it is in the printed address, once."""
+    token = "a-token-of-my-own-0123"
+    async with serving(
+        *("record", "--upstream", "http://127.0.0.1:1", "--out", str(tmp_path / "tapes")),
+        *("--listen", "0.0.0.0:0", "--allow-remote", "--http", "all"),
+        env={"RTPROXY_TOKEN": token},
+    ) as served:
+        for target, headers in (
+            (f"/t/{token}{TARGET}", ""),
+            (f"{TARGET}&rtproxy_token={token}", ""),
+            (TARGET, f"X-Rtproxy-Token: {token}\r\n"),
+            (f"/t/{token}/v1/{token}", f"X-Other: {token}\r\n"),
+        ):
+            status, answer = await ask(served, target, headers)
+            assert status == 502
+            assert token.encode() not in answer
+        await served.stop()
+    assert served.said.count(token) == 1
+    tapes = list((tmp_path / "tapes").iterdir())
+    assert len(tapes) == 4
+    assert not any(token.encode() in tape.read_bytes() for tape in tapes)
 
 
 async def test_a_short_token_is_refused(call: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from rtproxy.net.authority import Authority
+from rtproxy.net.leaves import Leaves
 from rtproxy.record.proxy import Proxy, Settings
 from rtproxy.replay.report import Place
 from rtproxy.simulate.caller import Caller
@@ -21,6 +23,7 @@ from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import Event
 from rtproxy.tape.writer import TapeWriter
 from tests.commandline import call_for_text
+from tests.net.front import tls_front
 
 QUICK = """
 [delays]
@@ -127,7 +130,49 @@ async def test_lenient_goes_on(call: Path, tmp_path: Path) -> None:
     assert "Mismatch (missing)" in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_server_with_a_certificate_of_its_own(call: Path, tmp_path: Path) -> None:
+    made = Authority.open(tmp_path / "ca")
+    async with (
+        simulated() as server,
+        tls_front(server.url, Leaves(made).context("127.0.0.1")) as front,
+    ):
+        arguments = (str(call), "--upstream", f"https://127.0.0.1:{front.port}", "--speed", "max")
+        code, out, err = await drive(*arguments, cwd=tmp_path)
+        assert (code, out) == (2, "")
+        assert "certificate" in err
+        assert "Traceback" not in err
+        code, _, err = await drive(*arguments, "--upstream-ca", str(made.path), cwd=tmp_path)
+        assert code == 0, err
+        assert "--insecure" not in err
+        code, _, err = await drive(*arguments, "--insecure", cwd=tmp_path)
+        assert code == 0, err
+        assert "--insecure: no server's certificate is checked" in err
+
+
+async def test_nobody_reads_what_it_says(call: Path, tmp_path: Path) -> None:
+    """As with `| head -0`: the exit code is that of the drive, and the tape is sealed."""
+    async with simulated(STALLED) as server:
+        read, write = os.pipe()
+        os.close(read)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "rtproxy", "drive", str(call), "--upstream", server.url),
+            *("--stall", "0.2"),
+            cwd=tmp_path,
+            stdout=write,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        os.close(write)
+        _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert b"not driven to its end" in err
+    assert b"Traceback" not in err
+    assert b"Exception" not in err
+    (path,) = (tmp_path / "recordings").glob("*.rtape")
+    with open_tape(path) as tape:
+        assert tape.state == "sealed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_drive_that_is_stopped_leaves_a_sealed_tape(
     call: Path, tmp_path: Path, number: int
 ) -> None:
