@@ -21,7 +21,12 @@ from tests.attacks.soak.run import GROWS, PAUSE_S, SLOWEST_S, Census, Soak, leak
 from tests.attacks.soak.verdict import complaints
 
 EVENTS = 500
-JOURNAL = ("rtproxy.replay.journal.", "rtproxy.replay.outcome.", "rtproxy.replay.report.")
+JOURNAL = (
+    "rtproxy.replay.journal.",
+    "rtproxy.replay.outcome.",
+    "rtproxy.replay.report.",
+    "rtproxy.replay.matching.Difference",
+)
 EACH = 8_000
 """Bytes that the journal may take for a connection."""
 

@@ -22,7 +22,7 @@ from tests.attacks.soak.end import STUCK_S, Account
 from tests.attacks.soak.plan import FIRST, Plan
 from tests.attacks.soak.verdict import Verdict, complaints, judge, read_tape
 
-QUIET_S = 90.0
+QUIET_S = 30.0
 """How long the proxy may take until it holds no more than at the start."""
 PROCESSES = 2
 MANY = 1000
@@ -104,7 +104,7 @@ class Soak:
         async with self._server() as port, self._proxy(port) as proxy:
             async with Bystander(proxy.url, PAUSE_S) as bystander:
                 start = proxy.descriptors()
-                await self._load(proxy, self.warm_s, 0, min(self.sessions, 100))
+                await self._load(proxy, self.warm_s, 0, self.sessions)
                 before = await self._census(proxy, start)
                 samples = await self._load(proxy, self.seconds, FIRST, self.sessions)
                 after = await self._census(proxy, start, before)
@@ -122,9 +122,11 @@ class Soak:
         problems += verdict.problems
         if bystander.slowest_s > SLOWEST_S:
             problems.append(f"the bystander waited {bystander.slowest_s:.1f} s")
-        growth = report.resident_at(5 / 6, 1) - report.resident_at(1 / 6, 1 / 3)
-        if max(growth, after.resident - before.resident) > GROWS and self.seconds > 60:
-            problems.append(f"memory grew by {growth / MIB:.1f} MB under load")
+        # What an allocator needs for this load it has had by then, and does not give back.
+        early = report.resident_at(1 / 6, 1 / 3)
+        grown = max(report.resident_at(5 / 6, 1), after.resident) - early
+        if grown > GROWS and self.seconds >= 60:
+            problems.append(f"memory grew by {grown / MIB:.1f} MB after the first third")
         return report
 
     @asynccontextmanager
