@@ -15,7 +15,7 @@ from rtproxy.tape.writer import TapeWriter
 from tests.cli.following import LIMIT_S, following, on_a_terminal
 from tests.inspect.sample import HEADER, Script, base64_of
 from tests.inspect.schemas import DOCUMENT
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 CLEAR = "\x1b[2K"
 
@@ -38,7 +38,7 @@ def put(writer: TapeWriter, records: list[Record]) -> None:
 
 
 def call_of(name: str) -> list[Record]:
-    return SimulatedCall(load(name)).play().records
+    return call_records(load(name))
 
 
 def appends(count: int) -> list[Record]:

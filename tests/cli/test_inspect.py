@@ -18,7 +18,7 @@ from rtproxy.simulate.library import load
 from rtproxy.tape.record import Control, Event
 from rtproxy.tape.writer import TapeWriter
 from tests.inspect.sample import HEADER, Piece, sample
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 DOCS = Path(__file__).parents[2] / "docs" / "inspect.md"
 CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
@@ -104,7 +104,7 @@ def test_the_events_of_a_turn(tape: Path) -> None:
 
 
 def test_the_document_of_a_turn_has_its_turn_and_findings_alone(tmp_path: Path) -> None:
-    records = SimulatedCall(load("choppy")).play().records
+    records = call_records(load("choppy"))
     tape = write(tmp_path / "call.rtape", [r for r in records if isinstance(r, Event | Control)])
     whole, turn = (json.loads(run(tape, "--json", *more).stdout) for more in ((), ("--turn", "1")))
     assert [part["n"] for part in turn["turns"]] == [1]

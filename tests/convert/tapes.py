@@ -27,7 +27,7 @@ from rtproxy.tape.record import (
 )
 from rtproxy.tape.writer import TapeWriter
 from tests.captures import CAPTURES
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.tape.framing import framed
 
 STARTED_NS = 1_795_231_930_123_456_789
@@ -50,7 +50,7 @@ SCENARIOS = [
 @cache
 def simulated(name: str) -> tuple[Record, ...]:
     """The records of a built-in scenario with its caller."""
-    return tuple(SimulatedCall(built_in()[name]).play().records)
+    return tuple(call_records(built_in()[name]))
 
 
 async def turned_away(folder: Path, name: str) -> Path:

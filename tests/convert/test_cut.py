@@ -14,12 +14,12 @@ from rtproxy.simulate.library import load
 from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import Control, Event, Record
 from rtproxy.tape.repair import verify
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.tapes import write_tape
 
 
 def simulated(name: str) -> list[Record]:
-    return SimulatedCall(load(name)).play().records
+    return call_records(load(name))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from rtproxy.errors import RtproxyError
 from rtproxy.simulate.library import built_in, load
 from rtproxy.tape.record import Control, Event, Header, Record
 from tests.captures import CAPTURES
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.tapes import write_tape
 
 KINDS = {
@@ -38,7 +38,7 @@ ODD: dict[str, list[Record]] = {"refused": REFUSED, "http": HTTP, "empty": [Head
 
 
 def simulated(name: str) -> list[Record]:
-    return SimulatedCall(load(name)).play().records
+    return call_records(load(name))
 
 
 def exported(tape: Path, name: str, folder: Path) -> tuple[int, str, Path]:

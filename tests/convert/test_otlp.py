@@ -24,7 +24,7 @@ from rtproxy.convert.otlp import Mapper, OtelSpan, document
 from rtproxy.realtime.session import Session
 from rtproxy.simulate.library import built_in, load
 from rtproxy.tape.record import Header, Record
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.realtime.story import Story
 from tests.tapes import write_tape
 
@@ -36,7 +36,7 @@ HEADER = Header({
 
 
 def simulated(name: str) -> list[Record]:
-    return [HEADER, *SimulatedCall(load(name)).play().records[1:]]
+    return [HEADER, *call_records(load(name))[1:]]
 
 
 def spans_of(records: list[Record], **options: Any) -> list[OtelSpan]:

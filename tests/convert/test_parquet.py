@@ -13,7 +13,7 @@ from rtproxy.convert.table import COLUMNS, rows
 from rtproxy.realtime.session import Session
 from rtproxy.simulate.library import built_in, load
 from rtproxy.tape.record import Control, Event, Header, Record
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.realtime.story import Story
 from tests.tapes import write_tape
 
@@ -24,7 +24,7 @@ HEADER = Header({
 
 
 def simulated(name: str) -> list[Record]:
-    return [HEADER, *SimulatedCall(load(name)).play().records[1:]]
+    return [HEADER, *call_records(load(name))[1:]]
 
 
 def export(*arguments: Path | str) -> Result:

@@ -19,7 +19,7 @@ from rtproxy.simulate.library import load
 from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import REDACTED, Control, Event, Header, Record
 from rtproxy.tape.repair import verify
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.realtime.story import Story
 from tests.tapes import write_tape
 
@@ -27,7 +27,7 @@ KEY = bytes(16)
 
 
 def simulated(name: str) -> list[Record]:
-    return SimulatedCall(load(name)).play().records
+    return call_records(load(name))
 
 
 def censored(records: list[Record], plan: Plan) -> list[Record]:

@@ -17,7 +17,7 @@ from rtproxy.realtime.session import Session
 from rtproxy.simulate.library import built_in, load
 from rtproxy.tape.escape import visible
 from rtproxy.tape.record import Event, Record
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.realtime.story import Story
 from tests.tapes import write_tape
 
@@ -38,7 +38,7 @@ def traced(records: list[Record]) -> list[Made]:
 
 
 def simulated(name: str) -> list[Record]:
-    return SimulatedCall(load(name)).play().records
+    return call_records(load(name))
 
 
 def check(events: list[Made]) -> None:

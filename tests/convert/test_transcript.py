@@ -20,7 +20,7 @@ from rtproxy.realtime.session import Session
 from rtproxy.simulate.library import load
 from rtproxy.tape.record import Record
 from tests.captures import CAPTURES
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.realtime.story import Story
 from tests.tapes import write_tape
 
@@ -28,7 +28,7 @@ HOSTILE = "\x1b[31m</v><script>alert(1)</script> --> 00:00\n\n**b** `x` [l](java
 
 
 def simulated(name: str) -> list[Record]:
-    return SimulatedCall(load(name)).play().records
+    return call_records(load(name))
 
 
 def lines_of(name: str) -> list[Line]:

@@ -6,12 +6,12 @@ from pathlib import Path
 from rtproxy.simulate.library import load
 from rtproxy.tape.record import Control, Event, Header, Record
 from rtproxy.tape.writer import TapeWriter
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 
 def simulated(name: str = "support-call", seed: int = 0) -> list[Record]:
     """A call from the library; another seed makes other ids and other delays."""
-    return SimulatedCall(replace(load(name), seed=seed)).play().records
+    return call_records(replace(load(name), seed=seed))
 
 
 def reworded(records: list[Record], old: str, new: str) -> list[Record]:

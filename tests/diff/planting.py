@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rtproxy.realtime.audio import PCM16
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import FROM_SERVER, Control, Event, Header, Record
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 Json = dict[str, Any]
 Samples = NDArray[np.int16]
@@ -256,7 +256,7 @@ def _ids(value: Any) -> Iterator[str]:
 
 @cache
 def _played(scenario: str) -> tuple[Record, ...]:
-    return tuple(SimulatedCall(scenario).play().records)
+    return tuple(call_records(scenario))
 
 
 def spoken() -> Call:

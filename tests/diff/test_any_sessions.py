@@ -11,7 +11,7 @@ from rtproxy.diff.difference import LEVELS, Diff, Level
 from rtproxy.tape.record import Event, Record
 from tests.diff.planting import spoken
 from tests.realtime.scenarios import CASES, Case
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.realtime.test_any_session import tapes
 
 MANY = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -57,7 +57,7 @@ def test_what_is_added_one_way_is_removed_the_other(a: list[Record], b: list[Rec
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_call_against_its_beginnings(case: Case) -> None:
     """Each prefix of a session is a session; the more is missing, the more is removed."""
-    records = SimulatedCall(case.toml).play().records
+    records = call_records(case.toml)
     for share in (0, 0.3, 0.6, 0.9):
         part = records[: int(len(records) * share)]
         diff = compare_records(records, part)

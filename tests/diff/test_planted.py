@@ -10,7 +10,7 @@ import pytest
 from rtproxy.diff.compare import compare_records
 from rtproxy.tape.record import Control
 from tests.diff.planting import SPOKEN, Call, Json, Moment, Samples, renamed, spoken, typed
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 Found = tuple[str, int | None, str, str]
 """(level, turn in the first call or else in the second, path, kind)."""
@@ -583,7 +583,7 @@ def test_a_tool_called_again_after_its_answer() -> None:
     """The response that only calls it, and what asked for that, go without saying."""
     answered = '[[reply]]\nwhen = "degrees"\n'
     again = 'function_call = { name = "get_weather", arguments = { city = "London", days = 3 } }\n'
-    records = SimulatedCall(SPOKEN.replace(answered, answered + again + answered)).play().records
+    records = call_records(SPOKEN.replace(answered, answered + again + answered))
     diff = compare_records(spoken().records, records)
     assert [(d.level, d.n, d.path, d.kind) for d in diff.differences] == [
         ("structure", 2, "turns[1].tools[1]", "added"),
@@ -596,7 +596,7 @@ def test_a_caller_who_interrupts_while_the_answer_is_made() -> None:
     slow = SPOKEN.replace("rate = 5", "rate = 1.5")
     stop, wait = '[[caller.step]]\nsay = "Stop', '[[caller.step]]\nwait = "reply"\n'
     patient = slow.replace("interrupt_after_ms = 2000", "").replace(stop, wait + stop)
-    one, two = (SimulatedCall(scenario).play().records for scenario in (patient, slow))
+    one, two = (call_records(scenario) for scenario in (patient, slow))
     assert [(d.level, d.path) for d in compare_records(one, two).differences] == [
         ("structure", "turns[3].responses[0].status"),
         ("text", "turns[3].responses[0].items[0].text"),
@@ -608,6 +608,6 @@ def test_a_caller_who_interrupts_while_the_answer_is_made() -> None:
 def test_how_far_a_cancelled_answer_came_is_a_matter_of_time() -> None:
     slow = SPOKEN.replace("rate = 5", "rate = 1.5")
     early = slow.replace("interrupt_after_ms = 2000", "interrupt_after_ms = 1400")
-    one, two = (SimulatedCall(scenario).play().records for scenario in (slow, early))
+    one, two = (call_records(scenario) for scenario in (slow, early))
     assert {d.level for d in compare_records(one, two).differences} == {"timing"}
     assert compare_records(one, two, level="text").equal

@@ -13,7 +13,7 @@ from rtproxy.simulate.scenario import Delay, Scenario
 from rtproxy.tape.record import Record
 from tests.captures import CAPTURES
 from tests.realtime.scenarios import CASES, Case
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.replay.taped import captured, read_capture
 
 JITTER = 60.0
@@ -35,9 +35,7 @@ def run(scenario: Scenario, seed: int) -> list[Record]:
     delays = scenario.delays
     varied = {name: replace(getattr(delays, name), jitter=JITTER) for name in DELAYS}
     varied["transcription"] = Delay(delays.transcription.ms, JITTER)
-    return (
-        SimulatedCall(replace(scenario, seed=seed, delays=replace(delays, **varied))).play().records
-    )
+    return call_records(replace(scenario, seed=seed, delays=replace(delays, **varied)))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -52,7 +50,7 @@ def test_two_runs_are_equal_but_for_time_and_voice(name: str) -> None:
 def test_a_budget_that_is_broken_names_the_turns() -> None:
     scenario = SCENARIOS["two turns, transcribed"]
     slow = replace(scenario.delays, first_audio=Delay(900), first_text=Delay(800))
-    a, b = run(scenario, 1), SimulatedCall(replace(scenario, delays=slow)).play().records
+    a, b = run(scenario, 1), call_records(replace(scenario, delays=slow))
     diff = compare_records(a, b, level="timing", budgets=["v2v.p50=+200ms", "endpoint=+500ms"])
     assert [(v.budget, v.ok) for v in diff.budgets] == [
         ("v2v.p50=+200ms", False),
@@ -73,7 +71,7 @@ def test_a_call_in_either_dialect(case: Case) -> None:
     scenario = Scenario.parse(case.toml, case.name)
     beta = replace(scenario, dialect="beta", caller={**scenario.caller, "dialect": "beta"})
     ga = replace(scenario, dialect="ga", caller={**scenario.caller, "dialect": "ga"})
-    a, b = SimulatedCall(beta).play().records, SimulatedCall(ga).play().records
+    a, b = call_records(beta), call_records(ga)
     diff = compare_records(a, b)
     assert diff.differences == ()
     assert [pair.kind for pair in diff.pairs] == ["same"] * len(case.turns)
@@ -85,9 +83,7 @@ def test_what_differs_across_dialects_is_found() -> None:
     other = replace(scenario, dialect="beta", caller={**scenario.caller, "dialect": "beta"})
     session = {**other.caller["session"], "voice": "verse", "instructions": "Be brief."}
     other = replace(other, caller={**other.caller, "session": session})
-    diff = compare_records(
-        SimulatedCall(scenario).play().records, SimulatedCall(other).play().records
-    )
+    diff = compare_records(call_records(scenario), call_records(other))
     paths = [d.path for d in diff.differences if d.level != "audio"]
     assert sorted(paths) == ["session.audio.output.voice", "session.instructions"]
 

@@ -38,7 +38,7 @@ from rtproxy.tape.summary import Summary
 from rtproxy.view.embed import as_json, hash_of
 from tests.inspect.sample import sample, tape_of
 from tests.realtime.scenarios import CASES, Case
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.tapes import write_tape
 
 RATE = 24_000
@@ -46,7 +46,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
 def played(case: Case) -> list[Record]:
-    return SimulatedCall(case.toml).play().records
+    return call_records(case.toml)
 
 
 def gathered(records: Iterable[Record]) -> tuple[Gathering, dict[str, Samples]]:

@@ -26,7 +26,7 @@ from tests.captures import CAPTURES
 from tests.inspect.browser import NARROW, WIDE, Visit, chromium, visit
 from tests.inspect.sample import sample
 from tests.realtime.scenarios import CASES
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.tapes import write_tape
 
 EVIL = (
@@ -59,13 +59,13 @@ def page_of(folder: Path, name: str, tape: Iterable[Record], *, inline: int = IN
 
 
 def scenario(name: str) -> list[Record]:
-    return SimulatedCall(next(case.toml for case in CASES if case.name == name)).play().records
+    return call_records(next(case.toml for case in CASES if case.name == name))
 
 
 @pytest.fixture(scope="module")
 def call(folder: Path) -> Path:
     """A tool, a barge-in, two turns with sound on both sides, eight seconds."""
-    return page_of(folder, "call", SimulatedCall(load("support-call")).play().records)
+    return page_of(folder, "call", call_records(load("support-call")))
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +268,7 @@ class TestPlayback:
             )
             visited.page.click("#play")
             blocks = visited.page.evaluate("queued.map((block) => Array.from(block))")
-        records = SimulatedCall(load("support-call")).play().records
+        records = call_records(load("support-call"))
         stereo = np.concatenate(list(render(Session.fold(records), records, heard=True)))
         first = round(4.3 * 24_000)
         for side in (0, 1):
@@ -629,7 +629,7 @@ class TestOtherTapes:
     def test_audio_beside_the_file_plays(
         self, browser: Browser, folder: Path, served: bool
     ) -> None:
-        tape = SimulatedCall(load("support-call")).play().records
+        tape = call_records(load("support-call"))
         path = page_of(folder, f"beside <it> #1%20 {served}", tape, inline=1000)
         assert path.with_suffix(".audio").is_dir()
         with serving(folder) as address:

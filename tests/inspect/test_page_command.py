@@ -10,7 +10,7 @@ from rtproxy.cli.inspect import inspect
 from rtproxy.errors import PageError
 from tests.inspect.sample import HEADER, sample
 from tests.realtime.scenarios import CASES
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.tapes import write_tape
 
 
@@ -68,7 +68,7 @@ def test_without_a_browser_it_says_so(
 
 def test_fails_on_findings(tmp_path: Path) -> None:
     case = next(case for case in CASES if case.name == "barge-in, truncated wrong")
-    tape = write_tape(tmp_path / "call.rtape", SimulatedCall(case.toml).play().records)
+    tape = write_tape(tmp_path / "call.rtape", call_records(case.toml))
     result = run(tape, "--html", tmp_path / "call.html", "--fail-on", "warning")
     assert result.exit_code == 1
     assert "barge-in-desync" in result.stderr

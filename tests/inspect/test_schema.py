@@ -26,7 +26,7 @@ from tests.captures import CAPTURES
 from tests.inspect.sample import HEADER, sample, tape_of
 from tests.inspect.schemas import DOCUMENT, LINE, validator
 from tests.realtime.scenarios import CASES
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.realtime.test_any_session import tapes
 from tests.replay.taped import read_capture
 from tests.tapes import write_tape
@@ -52,7 +52,7 @@ def documents(records: Sequence[Record]) -> dict[str, Any]:
 
 @cache
 def called(name: str) -> list[Record]:
-    return SimulatedCall(load(name)).play().records
+    return call_records(load(name))
 
 
 @pytest.mark.parametrize("name", [name for name in built_in() if name not in REFUSED])
@@ -62,7 +62,7 @@ def test_every_built_in_call(name: str) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_every_scheduled_call(case: Any) -> None:
-    records = SimulatedCall(case.toml).play().records
+    records = call_records(case.toml)
     found = documents(records)
     assert {finding["code"] for finding in found["findings"]} == {c for c, _ in case.findings}
     documents(records[: len(records) // 2])

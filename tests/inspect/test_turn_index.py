@@ -10,7 +10,7 @@ from rtproxy.realtime.session import Session
 from rtproxy.simulate.library import load
 from rtproxy.tape.record import Control, Event, Record
 from tests.inspect.sample import SESSION, Piece, Script, base64_of
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 
 def turns_of(records: list[Piece]) -> list[tuple[str, set[int]]]:
@@ -93,7 +93,7 @@ def test_history_is_no_turn_once_the_session_is_known() -> None:
 def test_a_session_that_goes_on_answers_as_one_that_is_over() -> None:
     """In every simulated call; only what turns out to be no turn may differ."""
     for name in ("support-call", "barge-in", "tool", "text"):
-        records = SimulatedCall(load(name)).play().records
+        records = call_records(load(name))
         index, live = TurnIndex(Session.fold(records)), Session()
         as_it_comes = TurnIndex(live)
         for record in records:
@@ -126,7 +126,7 @@ def listed(expression: str, index: TurnIndex, records: list[Record]) -> list[str
 
 
 def test_the_listing_of_a_turn() -> None:
-    records: list[Record] = SimulatedCall(load("support-call")).play().records
+    records: list[Record] = call_records(load("support-call"))
     index = TurnIndex(Session.fold(records))
     first, second = (listed(f"turn:{n} !*.delta,*.append", index, records) for n in (1, 2))
     assert first[0] == second[0] == "input_audio_buffer.speech_started"

@@ -23,13 +23,13 @@ from rtproxy.tape.record import Record
 from rtproxy.tape.summary import Summary
 from tests.inspect.sample import HEADER, SESSION, Piece, Script, base64_of, sample
 from tests.inspect.test_terminal import ESCAPE, SNAPSHOTS, console
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 CALLS = ("support-call", "choppy", "rate-limit")
 
 
 def simulated(name: str) -> list[Record]:
-    return SimulatedCall(load(name)).play().records
+    return call_records(load(name))
 
 
 def view_of(

@@ -15,13 +15,13 @@ from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import Control, Event, Header, Record
 from rtproxy.tape.writer import TapeWriter
 from tests.realtime.scenarios import CASES
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 
 def call(name: str) -> list[Record]:
     """The records of a simulated call."""
     (case,) = [case for case in CASES if case.name == name]
-    return SimulatedCall(case.toml).play().records
+    return call_records(case.toml)
 
 
 def write(path: Path, records: Iterable[Record], seal: bool = True) -> Path:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from rtproxy.realtime.session import Session
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 SILENCE = 200.0
 """`silence_duration_ms` of the simulated server, unless a scenario sets another."""
@@ -21,7 +21,7 @@ class Case:
     findings: set[tuple[str, int | None]] = field(default_factory=set)
 
     def session(self) -> Session:
-        return Session.fold(SimulatedCall(self.toml).play().records)
+        return Session.fold(call_records(self.toml))
 
 
 def spoken(

@@ -17,6 +17,15 @@ from rtproxy.simulate.session import Session
 from rtproxy.tape.record import FROM_SERVER, Control, Event, Header, Record
 
 LONGEST_MS = 120_000
+_PLAYED: dict[str, tuple[Record, ...]] = {}
+
+
+def call_records(scenario: Scenario | str) -> list[Record]:
+    """The records of a call. The same scenario makes the same ones, so that it is played once."""
+    key = scenario if isinstance(scenario, str) else repr(scenario)
+    if key not in _PLAYED:
+        _PLAYED[key] = tuple(SimulatedCall(scenario).play().records)
+    return list(_PLAYED[key])
 
 
 class SimulatedCall:

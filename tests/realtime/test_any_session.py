@@ -18,7 +18,7 @@ from rtproxy.realtime.dialect import CLIENT_EVENTS, LIVE_EVENTS, SERVER_EVENTS
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import Control, Event, Header, Record, Unknown
 from tests.realtime.scenarios import CASES, Case
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 IDS = st.sampled_from(["a", "b", "c", "root", "", None, 7])
 JUNK: st.SearchStrategy[Any] = st.one_of(
@@ -188,7 +188,7 @@ def test_no_audio_is_kept() -> None:
 @cache
 def played(name: str) -> list[Record]:
     (case,) = [case for case in CASES if case.name == name]
-    return SimulatedCall(case.toml).play().records
+    return call_records(case.toml)
 
 
 LIVELY = ["barge-in, truncated right", "slow tool", "active response", "push to talk", "beta"]
@@ -231,7 +231,7 @@ def _spoil(value: dict[str, Any], chance: random.Random) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_half_a_session_has_no_findings_that_the_whole_has_not(case: Case) -> None:
     """Up to any moment, from any moment on, or with a hole, nothing is found that is not there."""
-    records = SimulatedCall(case.toml).play().records
+    records = call_records(case.toml)
     codes = {code for code, _ in case.findings}
     for cut in range(1, len(records), max(1, len(records) // 12)):
         before = look_at_everything(records[:cut])

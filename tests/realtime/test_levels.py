@@ -12,7 +12,7 @@ from rtproxy.realtime.audio import G711_ALAW, G711_ULAW, PCM16, AudioFormat, lev
 from rtproxy.realtime.levels import QUIETEST_DB, Levels
 from rtproxy.realtime.session import Session
 from tests.realtime.scenarios import ANSWER, ASK
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 TONE = (8_000 * np.sin(np.arange(48_000) / 10)).astype(np.int16)
 
@@ -51,7 +51,7 @@ def test_silence_nothing_and_what_is_no_audio() -> None:
 
 
 def test_a_session_keeps_them_for_both_sides_if_asked() -> None:
-    records = SimulatedCall(ANSWER + "[caller]" + ASK).play().records
+    records = call_records(ANSWER + "[caller]" + ASK)
     session = Session.fold(records, levels=True)
     assert session.input_levels is not None
     heard = session.input_levels.values()

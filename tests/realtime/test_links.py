@@ -12,7 +12,7 @@ from rtproxy.realtime.links import BACK, FORTH, Link, Links, Why
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import FROM_SERVER, NOT_FORWARDED, Control, Event, Record
 from tests.realtime.scenarios import CASES, Case
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.realtime.story import Story
 from tests.realtime.test_any_session import LIVELY, look_at_everything, tapes
 
@@ -40,7 +40,7 @@ def names_of(records: Iterable[Record]) -> dict[int, str]:
 
 def call(name: str) -> list[Record]:
     (case,) = [case for case in CASES if case.name == name]
-    return SimulatedCall(case.toml).play().records
+    return call_records(case.toml)
 
 
 BUFFER = "input_audio_buffer."

@@ -6,7 +6,7 @@ from rtproxy.realtime.event import RealtimeEvent, plain_append
 from rtproxy.realtime.session import Session
 from rtproxy.simulate.library import load
 from rtproxy.tape.record import Event
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ class Thorough(Session):
 
 @pytest.mark.parametrize("name", ["support-call", "beta", "g711", "choppy"])
 def test_a_session_is_the_same_either_way(name: str) -> None:
-    records = SimulatedCall(load(name)).play().records
+    records = call_records(load(name))
     assert sum(isinstance(r, Event) and bool(plain_append(str(r.payload))) for r in records) > 50
     quick, thorough = Session.fold(records, levels=True), Thorough.fold(records, levels=True)
     assert quick.to_json() == thorough.to_json()

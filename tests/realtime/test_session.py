@@ -7,7 +7,7 @@ from rtproxy.realtime.metrics import METRICS
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import NOT_FORWARDED, Event, Header
 from tests.realtime.scenarios import ANSWER, ASK, CASES
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.realtime.story import VAD, Story
 
 
@@ -20,7 +20,7 @@ def test_a_tape_is_its_header_and_its_records() -> None:
         header = Header({"id": "1", "connection": "websocket", "origin": "simulated"})
 
         def __iter__(self) -> object:
-            return iter(SimulatedCall(ANSWER + "[caller]" + ASK).play().records[1:])
+            return iter(call_records(ANSWER + "[caller]" + ASK)[1:])
 
     session = Session.from_tape(Tape())
     assert session.origin == "simulated"
@@ -29,7 +29,7 @@ def test_a_tape_is_its_header_and_its_records() -> None:
 
 
 def test_what_is_asked_after_each_record_is_what_is_known_then() -> None:
-    records = SimulatedCall(ANSWER + "[caller]" + ASK).play().records
+    records = call_records(ANSWER + "[caller]" + ASK)
     live = Session()
     ends: list[str] = []
     for record in records:

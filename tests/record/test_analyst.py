@@ -19,7 +19,7 @@ from rtproxy.simulate.library import load
 from rtproxy.tape.record import Control, Event, Record
 from rtproxy.tape.writer import TapeWriter
 from rtproxy.wire.frame import Opcode, encode_close, encode_frame
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.record.process import LIMIT_S, RecordProcess, recording
 from tests.record.wirekit import Wire, accept_head, listening, request_head
 
@@ -45,7 +45,7 @@ def put(writer: TapeWriter, records: list[Record]) -> None:
 
 
 def played(name: str) -> list[Record]:
-    return SimulatedCall(load(name)).play().records
+    return call_records(load(name))
 
 
 def test_a_session_is_told_of_as_it_goes_on(writer: TapeWriter) -> None:

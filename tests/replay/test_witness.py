@@ -11,7 +11,7 @@ from rtproxy.replay.script import read_script
 from rtproxy.replay.witness import Witness
 from rtproxy.simulate.library import load
 from rtproxy.tape.record import INJECTED, Control, Event, Header, Record
-from tests.realtime.simulated import SimulatedCall
+from tests.realtime.simulated import call_records
 from tests.replay.taped import Tape, event
 
 
@@ -43,7 +43,7 @@ def types(records: list[Event | Control]) -> list[str]:
 
 
 def test_a_session_that_was_replayed_is_the_one_on_the_tape() -> None:
-    tape = SimulatedCall(load("support-call")).play().records
+    tape = call_records(load("support-call"))
     _, records = witnessed(tape, from_client(tape), closed=True)
     assert records == [record for record in tape if not isinstance(record, Header)]
     session = Session.fold(records)
