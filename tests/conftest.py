@@ -54,3 +54,8 @@ def pytest_collection_finish() -> None:
     """What has been imported stays; whoever collects garbage need not look through it again."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """At the end everything is cleared away, as libraries that count their objects expect."""
+    gc.unfreeze()
