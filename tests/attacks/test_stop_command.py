@@ -204,3 +204,18 @@ async def test_ctrl_z_and_back(tmp_path: Path) -> None:
         await window.shows("0 connections")
         window.type(b"exit\n")
         await window.end()
+
+
+def ignore_hangups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+async def test_with_nohup_the_terminal_may_be_closed(tmp_path: Path) -> None:
+    options = ("--listen", "127.0.0.1:0", "--out", str(tmp_path))
+    async with serving("record", *options, prepare=ignore_hangups) as served:
+        served.process.send_signal(signal.SIGHUP)
+        wire = await served.connect()
+        await wire.send(b"GARBAGE\r\n\r\n")
+        assert b" 400 " in await wire.take_head()
+        wire.close()
+        assert await served.stop(signal.SIGTERM) == 0
