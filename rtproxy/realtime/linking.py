@@ -24,6 +24,8 @@ from rtproxy.realtime.links import Links, Why
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import NOT_FORWARDED, Control, Event, Record
 
+_LATEST_NS = (1 << 63) - 1
+"""Stands for any later time that a tape may claim."""
 REQUESTS = {
     "conversation.item.truncated": "conversation.item.truncate",
     "conversation.item.deleted": "conversation.item.delete",
@@ -151,7 +153,7 @@ class Linker:
     def _append(self, event: RealtimeEvent) -> None:
         if event.audio and (not self._append_times or event.t_ns >= self._append_times[-1]):
             self._appends.append(event.seq)
-            self._append_times.append(event.t_ns)
+            self._append_times.append(min(event.t_ns, _LATEST_NS))
 
     def _commit(self, event: RealtimeEvent) -> None:
         self._commits.append(event.seq)

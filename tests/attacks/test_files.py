@@ -1,0 +1,225 @@
+"""Files that are made to hurt: every command that reads one ends soon, in a sentence, as promised.
+
+`hostile_tapes` and `hostile_imports` make the files, by the family; what is run here of each family
+is what has been a fault once, or is the worst of its kind.
+"""
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from tests.attacks import hostile, hostile_imports, hostile_tapes
+from tests.attacks.commands import Outcome, run
+
+PEAK = 400 << 20
+SECONDS = 8.0
+"""Of the processor's time; most take a hundredth of one."""
+OBEYED = "\x1b\x9b\x07\u202e\u2066"
+"""What a terminal might act on, or would turn around."""
+
+TAPES = {
+    "lies": ["claim in the middle", "claims that follow on", "map of 4 Gi in an event",
+             "ext of 4 Gi in the seal", "str of 4 Gi in the header"],
+    "nested": ["arrays in a control", "maps in the seal", "maps in the header", "json typed",
+               "json objects within", "tool"],
+    "numbers": ["number 5000 digits", "number 1e308", "number NaN", "time 2^64-1",
+                "time to and fro", "seq"],
+    "seals": ["header within 0", "header within 3", "seal within 5", "trailer to itself",
+              "controls 3"],
+    "audio": ["audio no base64", "rate 191999", "rate 10^12", "rates", "audio_ms 2^63", "indexes"],
+    "names": ["name 0", "name 2", "name 3", "name 8"],
+    "scripts": ["scripts", "scripts everywhere"],
+}  # fmt: skip
+"""Family → the tapes of it that are read, the first of them by every command."""
+KEEN = ["inspect --html", "inspect --json", "diff --html", "export wav", "tape cut", "tape redact"]
+"""Commands that look at a tape most closely: by these the others are read."""
+
+
+def reading(tape: Path, out: str) -> list[list[str]]:
+    """Every command that reads a tape; what they write begins with `out`."""
+    it = str(tape)
+    return [
+        ["inspect", it],
+        ["inspect", "--events", "--no-fold", it],
+        ["inspect", "--ndjson", it],
+        ["inspect", "--json", it],
+        ["inspect", "--html", f"{out}.html", it],
+        ["inspect", "--filter", "turn:1 error,x", it],
+        ["inspect", "--turn", "1", it],
+        ["diff", it, "good.rtape"],
+        ["diff", "--json", "good.rtape", it],
+        ["diff", "--html", f"{out}-diff.html", it, it],
+        ["export", "wav", it, "-o", f"{out}.wav"],
+        ["export", "wav", it, "-o", f"{out}-mono.wav", "--rate", "8000", "--mix", "mono"],
+        ["export", "wav", it, "-o", f"{out}-items", "--per", "item"],
+        ["export", "transcript", it, "--format", "vtt"],
+        ["export", "jsonl", it],
+        ["export", "har", it],
+        ["export", "trace", it],
+        ["export", "otlp", "--content", it],
+        ["export", "parquet", it, "-o", f"{out}-table"],
+        ["tape", "verify", "--secrets", it],
+        ["tape", "repair", it, "-o", f"{out}-repaired.rtape"],
+        ["tape", "redact", it, "--words", "--audio", "noise", "-o", f"{out}-redacted.rtape"],
+        ["tape", "cut", it, "--turn", "1", "-o", f"{out}-cut.rtape"],
+        ["tape", "dump", it],
+        ["tape", "textconv", it],
+        ["tape", "pack", it, "-o", f"{out}.zst"],
+        ["tape", "unpack", f"{out}.zst", "-o", f"{out}-again.rtape"],
+        ["replay", it, "--listen", "127.0.0.1:0", "--speed", "max", "--", "true"],
+        ["replay", it, "--salvage", "--listen", "127.0.0.1:0", "--", "true"],
+        ["drive", it, "--upstream", "ws://127.0.0.1:9", "--out", "driven"],
+    ]
+
+
+def complaints(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """What was not as promised, each with its command."""
+    for ended in outcomes:
+        said = ended.out + ended.err
+        wrong = [
+            f"exit {ended.code}" * (ended.code not in (0, 1, 2)),
+            "traceback" * ("Traceback" in ended.err),
+            "said nothing" * (ended.code == 2 and not ended.err.strip()),
+            "terminal obeys" * any(char in said for char in OBEYED),
+            f"{ended.peak >> 20} MB" * (ended.peak > PEAK),
+            f"{ended.seconds:.1f} s" * (ended.seconds > SECONDS),
+        ]
+        if any(wrong):
+            what = ", ".join(filter(None, wrong))
+            yield f"{' '.join(ended.arguments)}: {what} {ended.err[-300:]}"
+
+
+def is_keen(command: list[str], tape: Path) -> bool:
+    words = " ".join(command[:2])
+    return words in (*KEEN, f"inspect {tape}", f"replay {tape}")
+
+
+def attack(folder: Path, tapes: Mapping[str, bytes], whole: Container[str]) -> list[Outcome]:
+    """Commands on each of the tapes, all there are on the `whole` ones, beside a good tape."""
+    folder.mkdir(exist_ok=True)
+    good = hostile.sealed(hostile.said(*hostile.call()))
+    (folder / "good.rtape").write_bytes(good)
+    cases = []
+    for n, (name, data) in enumerate(tapes.items()):
+        path = folder / f"hostile-{n}.rtape"
+        path.write_bytes(data)
+        commands = reading(path, f"out-{n}-{name.replace(' ', '-')}")
+        cases += [each for each in commands if name in whole or is_keen(each, path)]
+    return run([*cases, ["tape", "ls", "."]], folder)
+
+
+def test_every_command_stands_every_tape(tmp_path: Path) -> None:
+    tapes: dict[str, bytes] = {}
+    for family, names in TAPES.items():
+        made = dict(hostile_tapes.FAMILIES[family]())
+        tapes |= {name: made[name] for name in names}
+    folder = tmp_path / "in"
+    outcomes = attack(folder, tapes, {names[0] for names in TAPES.values()})
+    assert list(complaints(outcomes)) == []
+    assert {entry.name for entry in tmp_path.iterdir()} == {"in"}  # nothing left the folder
+    stems = ("out-", "hostile-", "good", "driven")
+    assert [entry.name for entry in folder.iterdir() if not entry.name.startswith(stems)] == []
+    for page in folder.glob("*.html"):
+        assert no_foreign_tags(page.read_text("utf-8")), page
+
+
+def no_foreign_tags(page: str) -> bool:
+    lowered = page.lower()
+    return "<img src=x" not in lowered and "<script>alert" not in lowered and "\x1b" not in page
+
+
+IMPORTS = {
+    "har": ["times 3", "numbers 3", "numbers 0", "arrays in data", "objects in the request",
+            "arrays alone", "cut", "scripts", "name 0", "name 2", "backslashes"],
+    "jsonl": ["at 3", "event 3", "tape 3", "tape 0", "objects as data", "arrays as time",
+              "objects in the header", "objects in a control", "name 0", "name 3", "bad lines",
+              "missing", "surrogates"],
+    "flow": ["length of 12 digits", "nested", "lists", "lists in a flow", "cut", "messages 0",
+             "messages 4", "request 1", "host 11", "digits"],
+    "wav": ["data of 4 GiB", "a million chunks", "format 1", "format 3", "format 9", "nan"],
+}  # fmt: skip
+"""Format → the files of it that are imported."""
+
+
+def test_import_stands_every_file(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    files = [(kind, name) for kind, names in IMPORTS.items() for name in names]
+    made = {kind: dict(make()) for kind, make in hostile_imports.FAMILIES.items()}
+    cases = []
+    for n, (kind, name) in enumerate(files):
+        path = folder / f"hostile-{n}.{kind}"
+        if kind == "wav":
+            path.mkdir()
+            path /= "001-caller.wav"
+        path.write_bytes(made[kind][name])
+        source = path.parent if kind == "wav" else path
+        cases += [
+            ["import", str(source), "-o", f"tapes-{n}"],
+            ["import", str(source), "-o", f"tape-{n}.rtape"],
+            ["inspect", f"tape-{n}.rtape"],
+            ["inspect", "--html", f"page-{n}.html", f"tape-{n}.rtape"],
+            ["diff", "--html", f"diff-{n}.html", f"tape-{n}.rtape", f"tape-{n}.rtape"],
+        ]
+    assert list(complaints(run(cases, folder))) == []
+    assert {entry.name for entry in tmp_path.iterdir()} == {"in"}
+    for page in folder.glob("*.html"):
+        assert no_foreign_tags(page.read_text("utf-8")), page
+
+
+def test_a_har_with_scripts_is_a_page_that_executes_nothing(tmp_path: Path) -> None:
+    """The words of the scripts are there, and are no tags."""
+    (tmp_path / "a.har").write_bytes(dict(hostile_imports.hars())["scripts"])
+    outcomes = run(
+        [
+            ["import", "a.har", "-o", "a.rtape"],
+            ["inspect", "--html", "a.html", "a.rtape"],
+            ["diff", "--html", "d.html", "a.rtape", "a.rtape"],
+            ["tape", "dump", "a.rtape"],
+        ],
+        tmp_path,
+    )
+    assert [ended.code for ended in outcomes] == [0, 0, 0, 0]
+    assert list(complaints(outcomes)) == []
+    assert r"\u001b" in outcomes[-1].out  # it is shown, as an escape
+    for name in ("a.html", "d.html"):
+        page = (tmp_path / name).read_text("utf-8")
+        assert no_foreign_tags(page)
+        assert "content-security-policy" in page.lower()
+
+
+SCENARIOS = {
+    "million turns": "larger than 1 MiB",
+    "thousands of turns": "40,000 replies; at most 1,000 are allowed",
+    "long turn": "audio_ms must be at most 600000",
+    "hours of voice": "at most 60 are allowed",
+    "digits said": "at most 60 are allowed",
+    "repeat": "audio_ms must be at most",
+    "number 1": "a number of thousands of digits",
+    "number 2": "must be a number, not nan",
+    "number 8": "must be a number, not 9999",
+    "hex": "must be a whole number, not a number of thousands of digits",
+    "nested arrays": "nested too deep",
+    "nested tables": "nested too deep",
+    "dotted": "nested too deep",
+    "table": "nested too deep",
+    "quoted dots": "nested too deep",
+    "half a million letters": "there is no key xxxx",
+    "escape key": r"there is no key \x1b]0;x\x07",
+    "escape value": "must be",
+    "no UTF-8": "not a text file in UTF-8",
+}
+"""Scenario → what is said of it."""
+
+
+def test_simulate_refuses_what_it_cannot_play(tmp_path: Path) -> None:
+    made, cases = dict(hostile_imports.scenarios()), []
+    for n, name in enumerate(SCENARIOS):
+        path = tmp_path / f"hostile-{n}.toml"
+        path.write_bytes(made[name])
+        cases.append(["simulate", "--scenario", str(path), "--listen", "127.0.0.1:0"])
+    outcomes = run(cases, tmp_path)
+    assert list(complaints(outcomes)) == []
+    for says, ended in zip(SCENARIOS.values(), outcomes, strict=True):
+        assert ended.code == 2
+        assert says in ended.err
+        assert ended.err.count("\n") == 1
