@@ -176,13 +176,15 @@ class End:
 
     async def _end(self) -> None:
         """End the session as planned."""
-        ending = self._plan.ending
+        ending: str = self._plan.ending
         if ending in ("cut", "cut and reset"):
             await self._write(self._mouth.half())
         elif ending == "fatal":
             await self._write(self._mouth.fatal())
         self._ending = True
-        if ending == "close" or (ending in ("eof", "fatal") and not self._writer.can_write_eof()):
+        if not self._writer.can_write_eof():  # TLS has no end of one stream alone
+            ending = {"eof": "close", "fatal": "drop"}.get(ending, ending)
+        if ending == "close":
             await self._write(self._mouth.control(Opcode.CLOSE, CLOSE))
             await self._over.wait()
             if not self._is_client:
