@@ -22,7 +22,7 @@ OURS = ("rtproxy", "aiohttp", "asyncio", "uvloop")
 
 def is_pooled(thread: threading.Thread) -> bool:
     """Whether a thread is one of the loop's pool, which grows to a few and stays."""
-    return thread.name.startswith("asyncio_")
+    return thread.name.startswith(("asyncio_", "uvloop_"))
 
 
 def count(path: Path) -> None:
