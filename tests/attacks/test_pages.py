@@ -55,7 +55,8 @@ async def test_a_page_that_has_its_name_point_here_gets_nothing(server: str, cal
         for path in (TARGET, "/v1/models", "/__rtproxy__/journal", "/__rtproxy__/health"):
             for host in ("attacker.example", "127.0.0.1.attacker.example", "192.168.1.5"):
                 wire = await served.connect()
-                head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{HANDSHAKE}\r\n"
+                page = f"Host: {host}\r\nOrigin: http://{host}\r\n"
+                head = f"GET {path} HTTP/1.1\r\n{page}{HANDSHAKE}\r\n"
                 await wire.send(head.encode())
                 answer = await wire.rest()
                 wire.close()

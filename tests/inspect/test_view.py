@@ -15,7 +15,7 @@ from rich.console import Console
 
 from rtproxy.inspect.overview import Overview
 from rtproxy.inspect.screen import LABEL_CELLS, Screen
-from rtproxy.inspect.timeline import Lane, Moments, Span, Timeline, clock, marks_of, span_of
+from rtproxy.inspect.timeline import Lane, Moments, Span, Timeline, marks_of, span_of
 from rtproxy.inspect.view import View
 from rtproxy.realtime.session import Session
 from rtproxy.simulate.library import load
@@ -211,18 +211,3 @@ def test_ticks_have_room() -> None:
         assert lane.name == ""
         assert 2 <= lane.text.count("╷") <= 69 // 9 + 1
         assert cell_len(lane.text) == 80 - LABEL_CELLS
-
-
-@pytest.mark.parametrize(
-    ("t_s", "step", "expected"),
-    [
-        (0.02, 0.02, "20 ms"),
-        (0, 1, "0 s"),
-        (0.5, 0.1, "0.5 s"),
-        (59, 1, "59 s"),
-        (75, 5, "1:15"),
-        (3661, 60, "1:01:01"),
-    ],
-)
-def test_a_tick_is_labelled_as_clocks_are(t_s: float, step: float, expected: str) -> None:
-    assert clock(t_s, step) == expected
