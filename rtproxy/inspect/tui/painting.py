@@ -51,6 +51,8 @@ STYLES: dict[Ink, Style] = {
     "response": Style(color="green"),
 }
 REVERSE = Style(reverse=True)
+JOINING = "\u200d\ufe0f"
+"""Joiner and variation selector, which make what stands beside them narrower or wider."""
 MAX_TEXT = 20_000
 """Characters of a piece that are looked at."""
 MAX_WRAPPED = 400
@@ -65,7 +67,7 @@ def strip_of(line: Line, width: int, base: Style, *, chosen: bool = False) -> St
     segments, used = [], 0
     style = base + REVERSE if chosen else base
     for text, ink in line.pieces:
-        text = visible(text[:MAX_TEXT])
+        text = _alone(text)
         cells = cell_len(text)
         if used + cells > width:
             text = cut(text, width - used)
@@ -107,7 +109,7 @@ def wrapped(line: Line, width: int) -> Iterator[Line]:
 def _words(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """Pieces taken apart into words, each with the blanks before it, all visible."""
     for text, ink in pieces:
-        text = visible(text[:MAX_TEXT])
+        text = _alone(text)
         start = 0
         while start < len(text):
             begin = start
@@ -117,6 +119,16 @@ def _words(pieces: Iterable[Piece]) -> Iterator[Piece]:
             end = len(text) if end < 0 else end
             yield text[start:end], ink
             start = end
+
+
+def _alone(text: str) -> str:
+    """What is shown of a piece's text: nothing at its ends changes the width of its neighbours."""
+    text = visible(text[:MAX_TEXT])
+    first = next((n for n, char in enumerate(text) if cell_len(char)), len(text))
+    head, rest = text[:first], text[first:]
+    for char in JOINING:
+        head = head.replace(char, f"\\u{ord(char):04x}")
+    return f"{head}{rest[:-1]}\\u200d" if rest.endswith("\u200d") else head + rest
 
 
 def _chopped(text: str, first: int, then: int) -> Iterator[str]:
@@ -140,6 +152,6 @@ def cut(text: str, width: int) -> str:
 
 def fitted(text: str, width: int, *, right: bool = False) -> str:
     """Text in exactly `width` cells."""
-    text = cut(visible(text), width)
+    text = cut(_alone(text), width)
     blanks = " " * (width - cell_len(text))
     return blanks + text if right else text + blanks
