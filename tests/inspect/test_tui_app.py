@@ -166,7 +166,10 @@ async def test_calls_of_other_kinds(tmp_path: Path, name: str) -> None:
     ],
     ids=["empty", "no call", "no times"],
 )
-async def test_tapes_on_which_there_is_no_call(tmp_path: Path, records: list[Record]) -> None:
+async def test_tapes_on_which_there_is_no_call(
+    tmp_path: Path, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # w writes there
     async with desk(write(tmp_path / "x.rtape", records)) as opened:
         for key in ("n", "f", "c", "e", "b", "G", "g", "z", "plus", "v", "space", "y", "w", "3",
                     "down", "enter", "u", "4"):  # fmt: skip

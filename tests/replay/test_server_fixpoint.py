@@ -42,7 +42,7 @@ async def recording(upstream: str, folder: Path) -> AsyncIterator[Proxy]:
     status = Status(watch)
     async with Proxy(ProxySettings(upstream=upstream, port=0, out=folder), status) as proxy:
         yield proxy
-        await asyncio.wait_for(over.wait(), 10)
+        await asyncio.wait_for(over.wait(), 60)  # a loaded machine takes its time
 
 
 OF_ONE_CONNECTION = {"sec-websocket-accept", "date", "rtproxy-origin", "sec-websocket-key"}

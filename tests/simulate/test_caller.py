@@ -114,23 +114,53 @@ async def test_beta_says_so_in_its_header() -> None:
     assert "permessage-deflate" in server.request.headers["Sec-WebSocket-Extensions"]
 
 
-async def test_speech_arrives_whole_and_in_time() -> None:
-    server = Server(*response())
+class Hours:
+    """A clock that goes on only when the caller rests, and by as long as it means to rest."""
+
+    def __init__(self) -> None:
+        self.s = 0.0
+
+    def __call__(self) -> float:
+        return self.s
+
+    @asynccontextmanager
+    async def timeout(self, seconds: float | None) -> AsyncIterator[None]:
+        if seconds is None or seconds >= 1:  # a server that has to answer, in time of its own
+            yield
+            return
+        self.s += seconds + 1e-9
+        await asyncio.sleep(0)
+        raise TimeoutError
+
+
+@pytest.mark.parametrize("late_ms", [0, 42])
+async def test_speech_arrives_whole_and_in_time(
+    late_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, hours = Server(*response()), Hours()
     words = "One two three four five."
     told = script(
         {"say": words}, {"commit": True}, {"respond": True}, {"wait": "reply"},
         session={"turn_detection": "none"}, chunk_ms=50, speed=10,
     )  # fmt: skip
+    appends: list[float] = []
+
+    def notice(event: CallEvent) -> None:
+        if event.type.endswith("append"):
+            appends.append(event.t_ms)
+            if len(appends) == 3:
+                hours.s += late_ms / 1000
+
+    monkeypatch.setattr(asyncio, "timeout", hours.timeout)
     async with serving(server.handle) as url:
-        report = await Caller(url, told).run()
+        await Caller(url, told, clock=hours, on_event=notice).run()
     audio = b"".join(base64.b64decode(event.get("audio", "")) for event in server.events)
     assert np.array_equal(PCM16.decode(audio), speech(words))
-    appends = [event.t_ms for event in report.sent if event.type.endswith("append")]
-    assert len(appends) == -(-speech_ms(words) // 50)
-    # No chunk goes out before it is due, and being late does not add up.
-    ahead = [t - appends[0] - 5 * n for n, t in enumerate(appends)]
-    assert min(ahead) > -5
-    assert min(ahead[-5:]) < 100
+    # Each chunk goes out when it is due, and being late does not add up.
+    start, free = appends[0], appends[2] + late_ms
+    due = [start + 5 * n for n in range(-(-speech_ms(words) // 50))]
+    assert appends == pytest.approx([*due[:3], *(max(t, free) for t in due[3:])], abs=0.001)
+    assert due[-1] > free
 
 
 async def test_the_server_is_still_heard_after_hanging_up() -> None:
