@@ -228,7 +228,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 class Bystander:
     """Somebody else's session, which says something and hears it back, again and again."""
 
-    def __init__(self, url: str, pause_s: float = 0.0) -> None:
+    def __init__(self, url: str, pause_s: float = 0.01) -> None:
         self._url = url
         self._pause_s = pause_s
         self.heard = 0

@@ -1,10 +1,9 @@
 """The dialect tables agree with the published types, and lead from beta to GA."""
 
+from importlib import import_module
 from typing import Any, get_args
 
 import pytest
-from openai.types import realtime as ga
-from openai.types.beta import realtime as beta
 
 from rtproxy.realtime.dialect import (
     BETA_CLIENT_EVENTS,
@@ -29,16 +28,18 @@ def types_in(union: Any) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("union", "table"),
+    ("module", "union", "table"),
     [
-        (ga.RealtimeClientEvent, GA_CLIENT_EVENTS),
-        (ga.RealtimeServerEvent, GA_SERVER_EVENTS),
-        (beta.RealtimeClientEvent, BETA_CLIENT_EVENTS | LATE_BETA_CLIENT_EVENTS),
-        (beta.RealtimeServerEvent, BETA_SERVER_EVENTS | LATE_BETA_SERVER_EVENTS),
+        ("realtime", "RealtimeClientEvent", GA_CLIENT_EVENTS),
+        ("realtime", "RealtimeServerEvent", GA_SERVER_EVENTS),
+        ("beta.realtime", "RealtimeClientEvent", BETA_CLIENT_EVENTS | LATE_BETA_CLIENT_EVENTS),
+        ("beta.realtime", "RealtimeServerEvent", BETA_SERVER_EVENTS | LATE_BETA_SERVER_EVENTS),
     ],
 )
-def test_the_tables_are_the_published_ones(union: Any, table: frozenset[str]) -> None:
-    assert types_in(union) == table
+def test_the_tables_are_the_published_ones(module: str, union: str, table: frozenset[str]) -> None:
+    # Thousands of types come along: only who runs this has them.
+    types = import_module(f"openai.types.{module}")
+    assert types_in(getattr(types, union)) == table
 
 
 def test_the_numbers_of_events() -> None:
