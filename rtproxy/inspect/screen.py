@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import tzinfo
 
+from rich.cells import cell_len
 from rich.style import Style
 
 from rtproxy.inspect.overview import Overview
@@ -19,6 +20,7 @@ from rtproxy.view.screen import (
     SERVER,
     TROUBLE,
     cut,
+    cut_front,
     fit,
 )
 
@@ -27,6 +29,8 @@ __all__ = [
     "TROUBLE", "Screen", "cut", "fit",
 ]  # fmt: skip
 
+SHORTEST_PATH = 20
+"""Cells that a path keeps, whatever stands behind it."""
 STATES = {"sealed": PLAIN, "live": CLIENT, "crashed": PAUSE, "damaged": TROUBLE}
 
 
@@ -39,4 +43,13 @@ class Screen(screen.Screen):
             style = PLAIN
             if label == "tape":
                 style = Style(bold=True) + STATES[overview.state]
+                text = self._with_state(text, overview.path)
             yield self.labelled(label, text, style)
+
+    def _with_state(self, text: str, path: str) -> str:
+        """The line of a path and what follows it, cut at the path's front where it is too long."""
+        if self.width is None:
+            return text
+        state = self.safe(text[len(path) :])
+        room = max(self.width, MIN_WIDTH) - LABEL_CELLS - cell_len(state)
+        return cut_front(self.safe(path), max(SHORTEST_PATH, room)) + state

@@ -105,6 +105,13 @@ def cut(text: str, width: int) -> str:
     return set_cell_size(text, max(0, width - 1)).rstrip() + "…"
 
 
+def cut_front(text: str, width: int) -> str:
+    """The end of a text in at most `width` cells, with … for what was cut before it."""
+    while cell_len(text) > width:
+        text = "…" + text.removeprefix("…")[1:]
+    return text
+
+
 def _asked_for() -> bool:
     """Whether the width was set by the user, for output that goes elsewhere."""
     return os.environ.get("COLUMNS", "").isdigit()

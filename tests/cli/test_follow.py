@@ -246,6 +246,7 @@ async def test_on_a_terminal_the_call_is_drawn_as_it_goes_on(
         assert await asyncio.wait_for(process.wait(), LIMIT_S) == 0
         await screen.until("--events")
     final = screen.written[drawn:]
+    assert "sealed" in final
     assert "Hold playback back by 1300 ms" in final
     assert ("\x1b[1;33m" in screen.written) is ("NO_COLOR" not in environment)
 

@@ -86,6 +86,16 @@ def test_no_line_is_wider_than_the_terminal(width: int, fold: bool) -> None:
     assert max(map(cell_len, lines)) <= width
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_long_path_loses_its_front_and_not_the_state_behind_it(width: int) -> None:
+    path = f"/builds/{'deep/' * 20}call.rtape"
+    overview = Overview(path, HEADER, "damaged", 9000, Summary(), True)
+    first = shown(width, overview=overview).splitlines()[0]
+    assert first.startswith("tape       …")
+    assert first.endswith("deep/call.rtape · damaged · simulated")
+    assert cell_len(first) == width
+
+
 def test_piped_nothing_is_cut() -> None:
     text = shown(None)
     assert "conversation.item.input_audio_transcription.completed" in text
