@@ -1,7 +1,9 @@
 """One replayed connection: a transport, a timer and a player. A thin shell.
 
-    bytes ─ decoder ─▶ player ─ actions ─▶ outbox ─ framer ─▶ bytes
+    bytes ─ decoder ─▶ inbox ─▶ player ─ actions ─▶ outbox ─ framer ─▶ bytes
 
+What a client sends waits in the inbox until its turn comes: so many messages, or one that is not
+on the tape, and then the other connections have theirs. Meanwhile nothing more is read.
 What the player wants sent waits in the outbox, in order, while the client reads slowly: as
 references to the script, so that a slow client costs no memory. Nothing is sent that is neither
 on the tape nor an answer to the client's own control frames.
@@ -19,7 +21,7 @@ from rtproxy.replay.recording import Reply
 from rtproxy.replay.report import Report
 from rtproxy.wire.deflate import Deflate
 from rtproxy.wire.message import Close as PeerClose
-from rtproxy.wire.message import Message, MessageDecoder, Oversize, Violation
+from rtproxy.wire.message import Message, MessageDecoder, Oversize, Violation, WireEvent
 from rtproxy.wire.message import Ping as PeerPing
 
 MAX_MESSAGE = 64 * 2**20
@@ -27,6 +29,10 @@ MAX_MESSAGE = 64 * 2**20
 HIGH_WATER = 256 * 1024
 BATCH = 64 * 1024
 """Bytes of frames that are written at once."""
+TURN = 64
+"""Messages that are taken in one turn …"""
+TURN_SIZE = 64 * 1024
+"""… unless they have this many bytes together before."""
 FAREWELL_S = 2.0
 """How long the client may take to end the connection once the server has."""
 LONGEST_TIMER_S = 3600.0
@@ -65,6 +71,12 @@ class Connection(asyncio.Protocol):
         self._reply = reply
         self._tell = tell
         self._loop = asyncio.get_running_loop()
+        self._inbox: deque[WireEvent] = deque()
+        self._waits_for_turn = False
+        self._held = False
+        """Whether we do not read for now."""
+        self._lost = False
+        self._error: Exception | None = None
         self._outbox: deque[Action | Pong] = deque()
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
@@ -97,22 +109,12 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        now = self._loop.time()
-        for event in self._decoder.feed(data):
-            if self._client_closed:
-                return
-            if isinstance(event, Message):
-                self._act(self.player.receive(event.data, now))
-            elif isinstance(event, PeerPing):
-                self._answer(event)
-            elif isinstance(event, PeerClose):
-                self._client_has_closed(event, now)
-            elif isinstance(event, Violation):
-                code = NOT_UTF8 if event.reason.endswith("UTF-8") else PROTOCOL_ERROR
-                self._break(code, event.reason, now)
-            elif isinstance(event, Oversize):
-                self._break(TOO_BIG, f"the message has {event.size} bytes or more", now)
-        self._go_on()
+        events = self._decoder.feed(data)
+        if self._client_closed:
+            return
+        self._inbox += events
+        if not self._waits_for_turn:
+            self._take_turn()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -122,16 +124,75 @@ class Connection(asyncio.Protocol):
         self._pump()
 
     def eof_received(self) -> None:
-        self._client_is_gone()
+        if not self._inbox:
+            self._client_is_gone()
         # The transport closes itself now, after what it has still to send.
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._client_is_gone()
+        self._lost, self._error = True, exc
         self._outbox.clear()
+        if not self._inbox:
+            self._end_it()
+
+    def _take_turn(self) -> None:
+        """Take some of what has come; the rest when it is our turn again."""
+        self._waits_for_turn = False
+        inbox, now = self._inbox, self._loop.time()
+        size = 0
+        for _ in range(TURN):
+            if not inbox or size >= TURN_SIZE:
+                break
+            event = inbox.popleft()
+            if isinstance(event, Message):
+                size += len(event.data)
+            if self._take(event, now):
+                break
+            if self._client_closed:
+                inbox.clear()
+        if inbox:
+            self._waits_for_turn = True
+            self._loop.call_soon(self._take_turn)
+        self._hold(self._waits_for_turn)
+        if self._lost and not inbox:
+            self._end_it()
+            return
+        if not inbox:
+            self._catch_up()
+        self._go_on()
+
+    def _hold(self, hold: bool) -> None:
+        """Read no more for now, or go on reading."""
+        if hold != self._held:
+            self._held = hold
+            # asyncio's TLS transport does not stand being asked for anything once it is closed.
+            if not self._transport.is_closing():
+                if hold:
+                    self._transport.pause_reading()
+                else:
+                    self._transport.resume_reading()
+
+    def _take(self, event: WireEvent, now: float) -> bool:
+        """Take one thing that came; return whether it was not as on the tape, which takes time."""
+        if isinstance(event, Message):
+            return self._act(self.player.receive(event.data, now))
+        if isinstance(event, PeerPing):
+            self._answer(event)
+        elif isinstance(event, PeerClose):
+            self._client_has_closed(event, now)
+        elif isinstance(event, Violation):
+            code = NOT_UTF8 if event.reason.endswith("UTF-8") else PROTOCOL_ERROR
+            self._break(code, event.reason, now)
+        elif isinstance(event, Oversize):
+            self._break(TOO_BIG, f"the message has {event.size} bytes or more", now)
+        return False
+
+    def _end_it(self) -> None:
+        """The connection is lost, and all that came on it has been taken."""
+        self._client_is_gone()
         for timer in (self._timer, self._farewell):
             if timer is not None:
                 timer.cancel()
-        self._former.connection_lost(exc)
+        self._former.connection_lost(self._error)
         for future in (self.played, self.gone):
             if not future.done():
                 future.set_result(None)
@@ -146,13 +207,18 @@ class Connection(asyncio.Protocol):
         if not self._hung_up:
             self._report(self.player.closed(None, "", self._loop.time()))
 
-    def _report(self, actions: list[Action]) -> None:
+    def _report(self, actions: list[Action]) -> bool:
+        """Tell of what is not as on the tape; return whether there is anything of the kind."""
+        told = False
         for action in actions:
             if isinstance(action, Fail | Warn):
                 self._tell(action.report, isinstance(action, Fail))
+                told = True
+        return told
 
-    def _act(self, actions: list[Action]) -> None:
-        self._report(actions)
+    def _act(self, actions: list[Action]) -> bool:
+        """Do it, as far as it is not for the outbox; return whether there was a mismatch."""
+        told = self._report(actions)
         for action in actions:
             if isinstance(action, Fail | Warn):
                 continue
@@ -160,6 +226,7 @@ class Connection(asyncio.Protocol):
                 self._end(action)
             elif not self._ending:
                 self._outbox.append(action)
+        return told
 
     def _end(self, action: Close | Eof | Reset) -> None:
         if not self._ending:
@@ -254,8 +321,14 @@ class Connection(asyncio.Protocol):
 
     def _tick(self) -> None:
         self._timer = None
+        if self._inbox:
+            return  # what the player waits for may be in there
+        self._catch_up()
+        self._go_on()
+
+    def _catch_up(self) -> None:
+        """Do what is due."""
         due, now = self.player.next_due, self._loop.time()
         # A timer may be early by the clock's resolution; the player's time must not be.
         if due is not None and due <= now + 0.001:
             self._act(self.player.advance(max(due, now)))
-        self._go_on()

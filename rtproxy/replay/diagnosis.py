@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from itertools import islice
 
-from rtproxy.realtime.audio import PCM16, parse_format
-from rtproxy.realtime.dialect import session_field
+from rtproxy.replay.excerpt import shortened
 from rtproxy.replay.ids import IdMap
-from rtproxy.replay.matching import ABSENT, Comparison, Difference, Rules, compare, similarity
+from rtproxy.replay.likeness import Likeness
+from rtproxy.replay.matching import ABSENT, Comparison, Difference, Rules, compare
 from rtproxy.replay.message import COMMIT, is_servers, parse_message, type_of
 from rtproxy.replay.progress import Progress
 from rtproxy.replay.report import Candidate, Place, Report
 from rtproxy.replay.script import ClientStep, Script, ServerStep
 
 _NEAREST = 3
-_SEARCHED = 200
+_SEARCHED = 100
 """Steps looked at for the nearest, open and done each."""
 _ALMOST = 0.9
 """Similarity from which on a message is taken for a spoilt one of those still to come."""
@@ -34,16 +34,19 @@ def refused(
     progress: Progress,
     value: object,
     rules: Rules,
-    ids: IdMap,
+    likeness: Likeness,
+    twin: Comparison | None,
     reordered: Sequence[tuple[int, int]] = (),
 ) -> Report:
     """Why a received message stands for nothing that is expected now.
 
-    `reordered` are the events that were taken ahead of their place before.
+    `twin` is the comparison with the `closest` step; `reordered` are the events that were taken
+    ahead of their place before.
     """
-    kind = type_of(value)
-    nearest = _nearest(progress, value)
-    if progress.script.realtime and is_servers(kind):
+    whole_kind = type_of(value)
+    kind = shortened(whole_kind)
+    nearest = _nearest(progress, likeness)
+    if progress.script.realtime and is_servers(whole_kind):
         return Report(
             "wrong role",
             f"{kind} came from the client, but only servers send it.",
@@ -54,11 +57,12 @@ def refused(
     later = next((one for one in _open(progress) if _same(progress, one, value, rules)), None)
     if later is not None and later.index != progress.window.first and not again:
         return _skipped(progress, later, value)
-    twin = closest(progress, value, rules, ids)
-    if again and twin is not None and similarity(twin.step.value, value) < _ALMOST:
+    if again and twin is not None and likeness.score(twin.step) < _ALMOST:
         twin = None  # one more of what has been matched, rather than another thing spoilt
     if twin is not None and twin.differences:
-        paths = ", ".join(one.path for one in twin.differences[:3])
+        paths = ", ".join(shortened(one.path) for one in twin.differences[:3])
+        if twin.cut:
+            paths += f" and in more than {len(twin.differences) - 3} other places"
         return Report(
             "differing",
             f"{kind or 'the message'} differs from the tape at {paths}.",
@@ -67,7 +71,7 @@ def refused(
             tuple(twin.differences),
             nearest,
             advice=(
-                f"Leave the value out with --ignore '{twin.differences[0].path}', "
+                f"Leave the value out with --ignore '{shortened(twin.differences[0].path)}', "
                 "if it may differ.",
                 _RECORD,
                 _LENIENT,
@@ -150,7 +154,18 @@ def left_early(
     )
 
 
-def closest(progress: Progress, value: object, rules: Rules, ids: IdMap) -> Comparison | None:
+def rest_counted(so_far: int, more: int = 0) -> Report:
+    """So much is wrong with a session that passes that no more is told of it than a number."""
+    if more:
+        said = f"{more:,} more mismatches were passed over; they were only counted."
+    else:
+        said = f"this is mismatch {so_far + 1} of the session; from here on they are only counted."
+    return Report("more", said)
+
+
+def closest(
+    progress: Progress, value: object, rules: Rules, ids: IdMap, likeness: Likeness
+) -> Comparison | None:
     """Comparison with the most similar step that the message may stand for, of its own type."""
     kind = type_of(value)
     alike = [
@@ -160,7 +175,7 @@ def closest(progress: Progress, value: object, rules: Rules, ids: IdMap) -> Comp
     ]
     if not alike:
         return None
-    step = max(alike, key=lambda one: (similarity(one.value, value), -one.index))
+    step = max(alike, key=lambda one: (likeness.score(one), -one.index))
     return compare(progress.script, step, value, rules, ids)
 
 
@@ -181,7 +196,7 @@ def _skipped(progress: Progress, later: ClientStep, value: object) -> Report:
 def _same(progress: Progress, step: ClientStep, value: object, rules: Rules) -> bool:
     """True if the message is that of `step`, whatever the ids in it are bound to."""
     return step.type == type_of(value) and compare(
-        progress.script, step, value, rules, IdMap()
+        progress.script, step, value, rules, IdMap(), most=1
     ).equal  # fmt: skip
 
 
@@ -203,15 +218,20 @@ def _expected(progress: Progress) -> Place | None:
     return place(first) if first else None
 
 
-def _nearest(progress: Progress, value: object) -> tuple[Candidate, ...]:
-    """The recorded events most like `value`, those already matched among them."""
+def _nearest(progress: Progress, likeness: Likeness) -> tuple[Candidate, ...]:
+    """The recorded events most like a message, those already matched among them."""
     found = [
-        Candidate(place(step), similarity(step.value, value), done)
-        for steps, done in ((_open(progress), False), (_done(progress), True))
+        (-likeness.score(step), done, step.seq, step)
+        for steps, done in ((_open(progress), False), (reversed(_done(progress)), True))
         for step in steps
+        if likeness.is_of_type(step)
     ]
-    found.sort(key=lambda one: (-one.score, one.done, one.place.seq))
-    return tuple(one for one in found[:_NEAREST] if one.score > 0.3)
+    found.sort(key=lambda one: one[:3])
+    return tuple(
+        Candidate(place(step), -score, done)
+        for score, done, _, step in found[:_NEAREST]
+        if -score > 0.3
+    )
 
 
 def _open(progress: Progress) -> list[ClientStep]:
@@ -219,9 +239,10 @@ def _open(progress: Progress) -> list[ClientStep]:
 
 
 def _done(progress: Progress) -> list[ClientStep]:
-    window = progress.window
-    steps = progress.script.client[: window.first + window.size]
-    return [one for one in steps if not window.is_open(one.index)][-_SEARCHED:]
+    window, client = progress.window, progress.script.client
+    last = min(window.first + window.size, len(client))
+    done = (client[index] for index in range(last - 1, -1, -1) if not window.is_open(index))
+    return list(islice(done, _SEARCHED))[::-1]
 
 
 def _suspicion(reordered: tuple[int, int]) -> str:
@@ -239,12 +260,4 @@ def _form(value: object) -> str:
 
 def _amount(script: Script, size: int) -> str:
     """An amount of input audio in words; `size` in bytes."""
-    audio_format = PCM16
-    for step in script.server:
-        if step.type in ("session.created", "session.updated"):
-            event = parse_message(step.payload)
-            session = event.get("session") if isinstance(event, dict) else None
-            if isinstance(session, dict):
-                named = session_field(session, "input_audio_format")
-                audio_format = parse_format(named) or audio_format
-    return f"{audio_format.duration_ms(size) / 1000:.2f} s"
+    return f"{script.audio_format.duration_ms(size) / 1000:.2f} s"

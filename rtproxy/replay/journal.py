@@ -156,7 +156,7 @@ def shortened(text: str) -> str:
 
 def unfinished(tape: str, outcome: Outcome) -> str:
     """A sentence about a tape that is not at its end though nobody has left or failed."""
-    unsent, undelivered = len(outcome.unsent), len(outcome.undelivered)
+    unsent, undelivered = outcome.count("unsent"), outcome.count("undelivered")
     first = next(iter((*outcome.unsent, *outcome.undelivered)))
     return (
         f"{tape} was not played to its end: {unsent} client and {undelivered} server events were "

@@ -24,9 +24,8 @@ of the Realtime protocol has no ids and no volatile fields: all its JSON must be
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from enum import Enum
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any, Literal, get_args
 
 from rtproxy.errors import PathError, ReplayError
@@ -65,6 +64,8 @@ _VOLATILE: dict[str, set[Path]] = {
     "conversation.item.truncate": {("audio_end_ms",)},
 }
 _JSON_TEXT: set[Path] = {("item", "output"), ("item", "arguments")}
+MANY = 50
+"""Differences after which two messages are compared no further."""
 _REDACTED = re.compile(r"REDACTED:[0-9a-f]{8}")
 
 
@@ -109,6 +110,8 @@ class Comparison:
     metadata: Any = ABSENT
     loose: bool = False
     """True if equal only because ids and volatile values are free: another step may fit better."""
+    cut: bool = False
+    """True if there are so many differences that not all of them were looked for."""
 
     @property
     def equal(self) -> bool:
@@ -122,10 +125,13 @@ class Comparison:
             ids.bind_metadata(self.step.index, self.metadata)
 
 
-def compare(script: Script, step: ClientStep, value: Any, rules: Rules, ids: IdMap) -> Comparison:
+def compare(
+    script: Script, step: ClientStep, value: Any, rules: Rules, ids: IdMap, most: int = MANY
+) -> Comparison:
     """Compare a received message with a recorded step; nothing is bound until it is accepted.
 
-    `value` is parsed JSON, or the message itself where it is not JSON.
+    `value` is parsed JSON, or the message itself where it is not JSON. No more than `most`
+    differences are looked for.
     """
     result = Comparison(step)
     for matcher in rules.matchers if type_of(value) == step.type else ():
@@ -134,7 +140,7 @@ def compare(script: Script, step: ClientStep, value: Any, rules: Rules, ids: IdM
             if not verdict:
                 result.differences.append(Difference("$", step.value, value))
             return result
-    _Walk(script, rules, ids, result).values(step.value, value, ())
+    _Walk(script, rules, ids, result, most).values(step.value, value, ())
     return result
 
 
@@ -146,6 +152,7 @@ class _Walk:
     rules: Rules
     ids: IdMap
     result: Comparison
+    most: int
 
     def values(self, recorded: Any, received: Any, path: Path) -> None:
         if self.script.realtime:
@@ -160,13 +167,22 @@ class _Walk:
                         self.result.metadata = None if received is ABSENT else received
                 return
         if isinstance(recorded, dict) and isinstance(received, dict):
-            for key in [*recorded, *(key for key in received if key not in recorded)]:
+            for key in chain(recorded, (key for key in received if key not in recorded)):
+                if self.is_enough():
+                    return
                 self.values(recorded.get(key, ABSENT), received.get(key, ABSENT), (*path, key))
         elif isinstance(recorded, list) and isinstance(received, list):
             for index, pair in enumerate(zip_longest(recorded, received, fillvalue=ABSENT)):
+                if self.is_enough():
+                    return
                 self.values(*pair, (*path, index))
         elif not self.scalars_equal(recorded, received, path):
             self.differ(path, recorded, received)
+
+    def is_enough(self) -> bool:
+        """True once there are so many differences that no more are looked for."""
+        self.result.cut = len(self.result.differences) >= self.most
+        return self.result.cut
 
     def id(self, space: str, recorded: Any, received: Any, path: Path) -> None:
         """Compare two ids, or an id and its absence (null or no member)."""
@@ -209,30 +225,6 @@ class _Walk:
     def differ(self, path: Path, recorded: Any, received: Any) -> None:
         if not any(pattern.covers(path) for pattern in self.rules.ignore):
             self.result.differences.append(Difference(format_path(path), recorded, received))
-
-
-def similarity(recorded: Any, received: Any) -> float:
-    """How alike two messages are: 0 nothing, 1 everything; one `type` is half of it."""
-    alike: float = _alike(recorded, received)
-    if isinstance(recorded, dict) and isinstance(received, dict) and "type" in recorded:
-        return alike / 2 + 0.5 if recorded["type"] == received.get("type") else alike / 4
-    return alike
-
-
-def _alike(recorded: Any, received: Any) -> float:
-    if recorded == received:
-        return 1.0
-    if isinstance(recorded, dict) and isinstance(received, dict):
-        keys = {*recorded, *received} - {"event_id", "type"}
-        pairs = [(recorded.get(key, ABSENT), received.get(key, ABSENT)) for key in keys]
-    elif isinstance(recorded, list) and isinstance(received, list):
-        pairs = list(zip_longest(recorded, received, fillvalue=ABSENT))
-    elif isinstance(recorded, str) and isinstance(received, str):
-        return SequenceMatcher(None, recorded[:300], received[:300]).quick_ratio()
-    else:
-        return 0.0
-    scores = [_alike(*pair) for pair in pairs]
-    return sum(scores) / len(scores) if scores else 1.0
 
 
 def _is_id(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from rtproxy.realtime.audio import base64_size
@@ -22,12 +23,18 @@ REALTIME_EVENTS = (CLIENT_EVENTS | SERVER_EVENTS | LIVE_EVENTS) - {"error"}
 MAX_DEPTH = 200
 """JSON nested deeper than this is compared as text, which keeps every walk within the stack."""
 
+MAX_VALUES = 200_000
+"""JSON with more values than this is compared as text too: to walk it would take too long."""
+
+_NESTS = frozenset({dict, list})
 _AUDIO = re.compile(r'"audio"\s*:\s*"')
 
 
 def parse_message(payload: str | bytes) -> Any:
     """The JSON value of a text message; the payload itself if it is binary or no JSON."""
     if isinstance(payload, bytes):
+        return payload
+    if len(payload) > MAX_VALUES and sum(map(payload.count, ",[{")) > MAX_VALUES:
         return payload
     try:
         value = json.loads(payload)
@@ -75,13 +82,13 @@ def is_servers(kind: str) -> bool:
 
 
 def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
+    level: list[Iterable[Any]] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
         level = [
-            inner
+            inner.values() if type(inner) is dict else inner
             for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            for inner in outer
+            if type(inner) in _NESTS
         ]
         if not level:
             return False

@@ -6,7 +6,8 @@ come, `receive` for each message, `closed` when the client leaves, and does what
 """
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from math import inf
 
 from rtproxy.realtime.audio import decode_base64
@@ -15,12 +16,13 @@ from rtproxy.replay import diagnosis
 from rtproxy.replay.action import Action, Close, Eof, Fail, Ping, Reset, Send, Warn
 from rtproxy.replay.fault import Faults, Timed
 from rtproxy.replay.ids import IdMap
+from rtproxy.replay.likeness import Likeness
 from rtproxy.replay.matching import Comparison, CustomMatcher, Mode, Rules, compare
 from rtproxy.replay.message import APPENDS, COMMIT, appended_audio, audio_size, parse_message, peek
 from rtproxy.replay.outcome import Outcome
 from rtproxy.replay.pacing import Pacer
 from rtproxy.replay.progress import Progress
-from rtproxy.replay.report import CODE, Place, Report
+from rtproxy.replay.report import CODE, PLACES, Place, Report
 from rtproxy.replay.script import Script, ServerStep
 from rtproxy.replay.window import SIZE, Window
 from rtproxy.replay.witness import Witness
@@ -28,6 +30,10 @@ from rtproxy.replay.witness import Witness
 STALL_S = 10.0
 TRAILING = ("rate_limits.updated",)
 POLICY_VIOLATION = 1008
+LISTED = 50
+"""Mismatches of one session that lenient matching tells of and keeps; more it only counts."""
+
+Places = tuple[Place, ...]
 
 
 class Player:
@@ -73,6 +79,10 @@ class Player:
         self._cut = False
         self._reports: list[Report] = []
         self._warnings: list[Report] = []
+        self._unlisted = 0
+        """Warnings beyond LISTED."""
+        self._left: tuple[Places, Places] | None = None
+        """What was unsent and undelivered when it was over."""
         self._reordered: list[tuple[int, int]] = []
 
     @property
@@ -124,7 +134,7 @@ class Player:
             if isinstance(action, Close | Eof | Reset):
                 self._over = True
                 self._cut = action.seq is None
-                return actions
+                return actions + self._sum_up()
         if not queue and now >= self._deadline():
             actions += self._stall(now)
         return actions
@@ -135,23 +145,27 @@ class Player:
             return []
         self._begin(now)
         self._over = True
-        unsent, undelivered = self._unsent(), self._undelivered()
-        if not unsent and not undelivered:
-            if self._witness is not None:
-                self._witness.complete()
-            return []
-        return self._object(diagnosis.left_early(unsent, undelivered, code, "client"))
+        unsent, undelivered = self._rest()
+        actions = self._sum_up()
+        if unsent or undelivered:
+            early = diagnosis.left_early(unsent, undelivered, code, "client")
+            return actions + self._object(lambda: early, last=True)
+        if self._witness is not None:
+            self._witness.complete()
+        return actions
 
     def finish(self) -> Outcome:
         """How it went, so far or in the end."""
+        unsent, undelivered = ((), ()) if self._cut else self._rest()
         return Outcome(
             tuple(self._reports),
             tuple(self._warnings),
-            () if self._cut else self._unsent(),
-            () if self._cut else self._undelivered(),
+            unsent,
+            undelivered,
             tuple(self._reordered),
             self._cut,
-        )
+            {"warnings": self._unlisted} if self._unlisted else {},
+        ).listed(PLACES)
 
     def _begin(self, now: float) -> None:
         if self._moved_at is None:
@@ -167,20 +181,19 @@ class Player:
         value = parse_message(message)
         equal: Comparison | None = None
         for step in self._progress.window.candidates(self._progress.opened):
-            comparison = compare(self.script, step, value, self._rules, self._ids)
+            comparison = compare(self.script, step, value, self._rules, self._ids, most=1)
             if comparison.equal and (equal is None or not comparison.loose):
                 equal = comparison
                 if not comparison.loose:
                     break
         if equal is not None:
             return self._accept(equal, message, value, now)
-        actions = self._object(
-            diagnosis.refused(self._progress, value, self._rules, self._ids, self._reordered)
-        )
-        if self._rules.mode == "lenient":
-            closest = diagnosis.closest(self._progress, value, self._rules, self._ids)
-            if closest is not None:
-                actions += self._accept(closest, message, value, now)
+        likeness = Likeness(value)
+        closest = diagnosis.closest(self._progress, value, self._rules, self._ids, likeness)
+        why = partial(diagnosis.refused, self._progress, value, self._rules, likeness, closest)
+        actions = self._object(lambda: why(self._reordered))
+        if self._rules.mode == "lenient" and closest is not None:
+            actions += self._accept(closest, message, value, now)
         return actions
 
     def _hear(self, message: str, audio: str, now: float) -> list[Action]:
@@ -194,7 +207,7 @@ class Player:
             segments = self.script.audio
             recorded = segments[progress.segment] if progress.segment < len(segments) else b""
             if _decoded(audio) != recorded[start : start + size]:
-                return self._object(diagnosis.other_audio(progress, parse_message(message)))
+                return self._object(lambda: diagnosis.other_audio(progress, parse_message(message)))
         progress.heard += size
         return []
 
@@ -205,7 +218,7 @@ class Player:
         progress, step = self._progress, comparison.step
         actions: list[Action] = []
         if step.type == COMMIT and progress.heard < progress.recorded:
-            actions = self._object(diagnosis.too_quiet(progress, step, value))
+            actions = self._object(lambda: diagnosis.too_quiet(progress, step, value))
             if self._over:
                 return actions
         if step.index != progress.window.first:
@@ -279,7 +292,7 @@ class Player:
     def _stall(self, now: float) -> list[Action]:
         step = self._progress.next
         assert step is not None
-        actions = self._object(diagnosis.stalled(self._progress, step, self._stall_s))
+        actions = self._object(lambda: diagnosis.stalled(self._progress, step, self._stall_s))
         if not self._over:
             self._progress.waive(step)
             self._note_matches(now)
@@ -288,9 +301,17 @@ class Player:
             actions += self.advance(now)
         return actions
 
-    def _object(self, report: Report) -> list[Action]:
-        """Warn of a mismatch and go on, or fail and end the connection."""
-        if self._rules.mode == "lenient":
+    def _object(self, why: Callable[[], Report], *, last: bool = False) -> list[Action]:
+        """Warn of a mismatch and go on, or fail and end the connection.
+
+        Whoever says too much is only counted: nobody asks `why` then. But it is told how it ended.
+        """
+        lenient = self._rules.mode == "lenient"
+        if lenient and len(self._warnings) >= LISTED and not last:
+            self._unlisted += 1
+            return [Warn(diagnosis.rest_counted(LISTED))] if self._unlisted == 1 else []
+        report = why().short()
+        if lenient:
             self._warnings.append(report)
             return [Warn(report)]
         self._reports.append(report)
@@ -302,6 +323,21 @@ class Player:
             actions.append(Close(POLICY_VIOLATION, CODE))
         self._over = True
         return actions
+
+    def _sum_up(self) -> list[Action]:
+        """At the end: how many warnings nobody was told of."""
+        if not self._unlisted:
+            return []
+        return [Warn(diagnosis.rest_counted(LISTED, self._unlisted))]
+
+    def _rest(self) -> tuple[Places, Places]:
+        """What is unsent and undelivered; once it is over, that changes no more."""
+        if self._left is not None:
+            return self._left
+        rest = self._unsent(), self._undelivered()
+        if self._over:
+            self._left = rest
+        return rest
 
     def _unsent(self) -> tuple[Place, ...]:
         return self._without_trailing(map(diagnosis.place, self._progress.window.open_steps()))

@@ -8,22 +8,30 @@
 | too little audio | the rest of the tape waits for more audio than was sent |
 | early disconnect | the peer left before the tape was at its end |
 | wrong role | the peer sends what only the other side of the protocol sends |
+| more | so many mismatches that the rest of them is only counted |
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import Any, Literal
 
+from rtproxy.replay.excerpt import excerpt, plain, shortened
 from rtproxy.replay.matching import ABSENT, Difference
 
 Kind = Literal[
-    "unexpected", "differing", "missing", "too little audio", "early disconnect", "wrong role"
+    "unexpected",
+    "differing",
+    "missing",
+    "too little audio",
+    "early disconnect",
+    "wrong role",
+    "more",
 ]
 CODE = "rtproxy_mismatch"
-LONG = 160
-"""Characters of a value shown before it is cut short."""
+PLACES = 100
+"""Events that are listed as still to come."""
 _SHOWN = 8
 
 
@@ -65,9 +73,27 @@ class Report:
     candidates: tuple[Candidate, ...] = ()
     waiting: tuple[Place, ...] = ()
     """Events that have not come, or were not delivered."""
+    more_waiting: int = 0
+    """How many more of them there are."""
     advice: tuple[str, ...] = ()
     tape: str = ""
     """Name of the tape, for whoever knows it to fill in."""
+
+    def short(self) -> "Report":
+        """The same with no more of what was received than a person reads: this can be kept."""
+        return replace(
+            self,
+            received=excerpt(self.received),
+            differences=tuple(
+                Difference(shortened(one.path), excerpt(one.expected), excerpt(one.received))
+                for one in self.differences
+            ),
+            **self._waiting(PLACES),
+        )
+
+    def _waiting(self, count: int) -> dict[str, Any]:
+        left_out = max(0, len(self.waiting) - count)
+        return {"waiting": self.waiting[:count], "more_waiting": self.more_waiting + left_out}
 
     def brief(self, count: int) -> "Report":
         """The same without what was received and what is like it, and with so many events."""
@@ -75,9 +101,9 @@ class Report:
             self.kind,
             self.message,
             self.expected,
-            waiting=self.waiting[:count],
             advice=self.advice,
             tape=self.tape,
+            **self._waiting(count),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -90,6 +116,7 @@ class Report:
             "differences": [_difference_json(one) for one in self.differences],
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "waiting": [place.to_json() for place in self.waiting],
+            "more_waiting": self.more_waiting or None,
             "advice": list(self.advice),
         }
         if self.received is not ABSENT:
@@ -107,13 +134,13 @@ class Report:
         if self.received is not ABSENT:
             lines.append(f"  received  {_type_of(self.received)}")
             lines += _block(self.received, width)
-        for title, rows in (
-            ("differs", [_row(one) for one in self.differences]),
-            ("nearest", [_candidate_row(one) for one in self.candidates]),
-            ("waiting", [_describe(one) for one in self.waiting]),
-            ("try", list(self.advice)),
+        for title, rows, more in (
+            ("differs", [_row(one) for one in self.differences], 0),
+            ("nearest", [_candidate_row(one) for one in self.candidates], 0),
+            ("waiting", [_describe(one) for one in self.waiting], self.more_waiting),
+            ("try", list(self.advice), 0),
         ):
-            lines += _rows(title, rows, width)
+            lines += _rows(title, rows, more, width)
         return "\n".join(map(_visible, lines))
 
     def to_error_event(self, event_id: str = "event_rtproxy_mismatch") -> str:
@@ -128,19 +155,6 @@ class Report:
         }
         event = {"type": "error", "event_id": event_id, "error": error, "rtproxy": self.to_json()}
         return json.dumps(event)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON that can be read: long strings cut short, bytes counted."""
-    if isinstance(value, str):
-        return value if len(value) <= LONG else f"{value[:LONG]}… ({len(value):,} characters)"
-    if isinstance(value, bytes):
-        return f"({len(value):,} bytes: {value[:16].hex(' ')}{'…' if len(value) > 16 else ''})"
-    if isinstance(value, dict):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return value
 
 
 def _visible(line: str) -> str:
@@ -188,12 +202,13 @@ def _block(value: Any, width: int) -> Iterator[str]:
         yield " " * 12 + line
 
 
-def _rows(title: str, rows: list[str], width: int) -> Iterator[str]:
+def _rows(title: str, rows: list[str], more: int, width: int) -> Iterator[str]:
     for index, row in enumerate(rows[:_SHOWN]):
         head = f"  {title if index == 0 else '':<10}"
         yield from wrap(
             row, max(32, width), initial_indent=head, subsequent_indent=" " * 14,
             break_on_hyphens=False,
         )  # fmt: skip
-    if len(rows) > _SHOWN:
-        yield f"{'':12}and {len(rows) - _SHOWN} more"
+    more += max(0, len(rows) - _SHOWN)
+    if more:
+        yield f"{'':12}and {more} more"

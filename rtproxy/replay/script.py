@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from rtproxy.realtime.audio import decode_base64
+from rtproxy.realtime.audio import PCM16, AudioFormat, decode_base64, parse_format
+from rtproxy.realtime.dialect import session_field
 from rtproxy.replay.ids import Echo, Origins
 from rtproxy.replay.message import (
     APPENDS,
@@ -139,6 +140,19 @@ class Script:
             except ValueError:
                 continue
         return tuple(map(bytes, joined))
+
+    @cached_property
+    def audio_format(self) -> AudioFormat:
+        """What the session's input audio was in."""
+        audio_format = PCM16
+        for step in self.server:
+            if step.type in ("session.created", "session.updated"):
+                event = parse_message(step.payload)
+                session = event.get("session") if isinstance(event, dict) else None
+                if isinstance(session, dict):
+                    named = session_field(session, "input_audio_format")
+                    audio_format = parse_format(named) or audio_format
+        return audio_format
 
 
 def read_script(records: Iterable[Record], role: Role = "server") -> Script:

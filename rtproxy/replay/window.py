@@ -15,6 +15,7 @@ messages alone.
 """
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from rtproxy.replay.script import ClientStep, Script
 
@@ -77,6 +78,6 @@ class Window:
 
     def before(self, step: ClientStep) -> ClientStep:
         """The open step that has to come before `step`."""
-        earlier = [one for one in self.open_steps() if one.index < step.index]
+        earlier = list(takewhile(lambda one: one.index < step.index, self.open_steps()))
         heard = [one for one in earlier if not is_aside(one)]
         return (heard if heard and step.type in _REQUESTS else earlier)[0]
