@@ -30,6 +30,10 @@ class Outlet(TextIOBase):
         except (OSError, ValueError):
             self._give_up()
 
+    def close(self) -> None:
+        """Nothing: the stream is not ours, and the end of the interpreter closes us when much of
+        it is gone already."""
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
