@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtproxy.view.embed import as_json, as_text, block, hash_of, packed
+from rtproxy.view.embed import as_json, as_text, block, hash_of
 
 SCRIPTS = (
     "element", "signal", "words", "data", "theme", "span", "peaks", "reel", "audio", "stretch",
@@ -97,10 +97,3 @@ def page(assets: Assets, contents: Contents) -> Iterator[bytes]:
 def joined(script: Sequence[str]) -> str:
     """The script's files as one, in a scope of its own."""
     return "(() => {\n'use strict';\n" + "\n".join(script) + "\n})();\n"
-
-
-def packed_json(value: Any) -> bytes:
-    """A value as packed JSON."""
-    import orjson
-
-    return packed(orjson.dumps(value))

@@ -41,8 +41,7 @@ class Bodies:
         self.blocks: list[bytes] = []
         self.left_out = 0
         """Events whose body found no room."""
-        self._lines: list[bytes] = []
-        self._size = 0
+        self._open = bytearray()
         self._all = 0
         self._pieces = 0
 
@@ -56,17 +55,18 @@ class Bodies:
         self._all += len(body)
         if piece:
             self._pieces += len(body)
-        self._lines.append(body)
-        self._size += len(body)
-        if self._size >= BLOCK:
+        # Not kept one by one: each that orjson makes takes kilobytes, however short it is.
+        self._open += body
+        self._open += b"\n"
+        if len(self._open) >= BLOCK:
             self.finish()
         return True
 
     def finish(self) -> None:
         """Close the block that is open."""
-        if self._lines:
-            self.blocks.append(packed(b"\n".join(self._lines)))
-            self._lines, self._size = [], 0
+        if self._open:
+            self.blocks.append(packed(bytes(memoryview(self._open)[:-1])))
+            self._open = bytearray()
 
 
 def body_of(entry: Entry) -> bytes:

@@ -4,10 +4,11 @@ Of each event a few numbers are kept, in columns; what the rows have in common s
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import orjson
 
 from rtproxy.inspect.entry import Entry
 from rtproxy.inspect.listing import DAMAGE, Row, milliseconds
@@ -35,16 +36,22 @@ class Table:
 
 
 class EventList:
-    """Takes entries as they come, and rows as they come of them."""
+    """Takes entries as they come, and rows as they come of them.
+
+    Rows are kept as the JSON that they become, as there may be as many of them as events.
+    """
 
     def __init__(self) -> None:
-        self.rows: list[list[Any]] = []
         self.left_out = 0
         self._types, self._marks = Table(), Table()
         self._seqs, self._times = array("d"), array("d")
         self._sizes, self._bodies = array("I"), array("i")
         self._kept = 0
-        self._members: list[array[float]] = []
+        self._rows = bytearray()
+        self._count = 0
+        self._runs: list[tuple[int, int]] = []
+        """Of each row of several events where it ends, and the last of them."""
+        self._members, self._rows_of = array("d"), array("I")
 
     @property
     def full(self) -> bool:
@@ -60,7 +67,7 @@ class EventList:
 
     def add(self, row: Row) -> None:
         """The next row, of events that were noted before."""
-        self.rows.append([
+        self._rows += orjson.dumps([
             _number(row.seq),
             milliseconds(row.t_ns),
             None if row.gap_ns is None else milliseconds(row.gap_ns),
@@ -72,25 +79,45 @@ class EventList:
             row.count,
             None if row.audio_ms is None else round(row.audio_ms, 1),
             self._marks.number(", ".join(row.marks)),
-        ])  # fmt: skip
+        ])[:-1]  # fmt: skip
         seqs = row.seqs or (() if row.type == DAMAGE else (row.seq,))
-        self._members.append(array("d", map(_number, seqs)))
+        if len(seqs) > 1:
+            self._runs.append((len(self._rows), seqs[-1]))
+            self._rows += b"],"
+        else:
+            self._rows += b",null],"
+        self._members.extend(map(_number, seqs))
+        self._rows_of.extend([self._count] * len(seqs))
+        self._count += 1
 
     def to_map(self, whole: Callable[[int], int | None]) -> dict[str, Any]:
-        """Rows with the tables that they point into; `whole` is what a delta is a part of."""
-        for row, members in zip(self.rows, self._members, strict=True):
-            row.append(whole(int(members[-1])) if len(members) > 1 else None)
-        return {"rows": self.rows, "types": self._types.texts(), "marks": self._marks.texts()}
+        """Rows, as JSON, with the tables that they point into; `whole` is what a delta is a part
+        of."""
+        rows = b"".join(self._completed(whole))
+        return {
+            "rows": orjson.Fragment(b"[%s]" % rows),
+            "types": self._types.texts(),
+            "marks": self._marks.texts(),
+        }
+
+    def _completed(self, whole: Callable[[int], int | None]) -> Iterator[bytes]:
+        """The rows' JSON, with what each run is a part of."""
+        rows, at = memoryview(self._rows)[:-1], 0
+        for end, last in self._runs:
+            yield bytes(rows[at:end])
+            yield b"," + orjson.dumps(whole(_number(last)))
+            at = end
+        yield bytes(rows[at:])
 
     def columns(self) -> bytes:
         """Of each event: seq and time in ms (float64), size in bytes and number of its row
         (uint32), number of its body or −1 (int32); little-endian, column after column."""
-        seqs = np.array(self._seqs)
+        seqs, members = np.array(self._seqs), np.array(self._members)
         rows = np.zeros(seqs.size, dtype="<u4")
         order = np.argsort(seqs, kind="stable")
-        for number, members in enumerate(self._members):
-            found = np.searchsorted(seqs, members, sorter=order)
-            rows[order[found[found < seqs.size]]] = number
+        found = np.searchsorted(seqs, members, sorter=order)
+        known = found < seqs.size
+        rows[order[found[known]]] = np.array(self._rows_of)[known]
         columns = (
             seqs.astype("<f8"),
             np.array(self._times, dtype="<f8"),

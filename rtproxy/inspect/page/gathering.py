@@ -9,6 +9,8 @@ gathering.finish()
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import orjson
+
 from rtproxy.inspect.entry import entry_of
 from rtproxy.inspect.listing import Listing, Lull, Missing, Row
 from rtproxy.inspect.page.bodies import Bodies
@@ -82,10 +84,10 @@ class Gathering:
         for row in rows:
             self.events.add(row)
 
-    def event_map(self) -> dict[str, Any]:
+    def event_json(self) -> bytes:
         """Rows, the links between them, and what was left out."""
         whys = list(BACK)
-        return {
+        told = {
             **self.events.to_map(self._whole),
             "links": [[a, b, whys.index(why)] for a, b, why in self.links.pairs()],
             "back": list(BACK.values()),
@@ -95,6 +97,7 @@ class Gathering:
             "bodies_left_out": self.bodies.left_out,
             "blocks": len(self.bodies.blocks),
         }
+        return orjson.dumps(told)
 
     def audio_map(self) -> dict[str, Any]:
         """Where each side's samples stand, without the samples."""

@@ -15,7 +15,6 @@ from rtproxy.inspect.page.assembly import (
     Assets,
     Contents,
     joined,
-    packed_json,
     page,
 )
 from rtproxy.inspect.page.audio_files import AudioFiles
@@ -91,7 +90,7 @@ def _pieces(
         overview = replace(overview, damage=damage, state="damaged")
     sound, bodies = gathering.sound, gathering.bodies
     blocks = [
-        ("events", packed_json(gathering.event_map())),
+        ("events", packed(gathering.event_json())),
         ("columns", packed(gathering.events.columns())),
     ]
     for name, side in (("caller", sound.caller), ("assistant", sound.assistant)):
