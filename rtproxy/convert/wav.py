@@ -74,6 +74,8 @@ def padding(size: int) -> bytes:
 
 def mono(stereo: NDArray[np.int16]) -> NDArray[np.int16]:
     """Both sides in one: their sum, as on a telephone line, clipped where they are too loud."""
+    if not stereo.any():
+        return np.zeros(len(stereo), dtype=np.int16)
     return to_int16(stereo.astype(np.int32).sum(axis=1))
 
 

@@ -1,5 +1,6 @@
 """Audio files written as their samples come: WAV by ourselves, all others by ffmpeg."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,8 @@ ENCODERS = {
 }
 """Format → what ffmpeg is told of it. Names are also the endings of files."""
 FORMATS = ("wav", *ENCODERS)
+HOLE = 1 << 14
+"""Bytes of zeros from which on they are passed over."""
 
 
 class Sink(Protocol):
@@ -128,7 +131,11 @@ def _sink(file: BinaryIO, layout: Layout, form: str) -> Iterator[Sink]:
 
 
 class _Wave:
-    """A WAV file. Its header is written again when its length is known."""
+    """A WAV file. Its header is written again when its length is known.
+
+    Zeros are passed over, as a call may be silent for hours: a hole reads as zeros, and takes no
+    room on most disks.
+    """
 
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         self._file = file
@@ -143,11 +150,15 @@ class _Wave:
         self.size += len(data)
         if self.size > MAX_SIZE:
             raise too_long(self._layout)
-        self._file.write(data)
+        if len(data) >= HOLE and not np.frombuffer(data, np.uint8).any():
+            self._file.seek(len(data), os.SEEK_CUR)
+        else:
+            self._file.write(data)
 
     def finish(self) -> None:
         """Write what stands after the samples, and how many there are before them."""
         self._file.write(padding(self.size))
+        self._file.truncate()
         self._file.seek(0)
         self._file.write(header(self._layout, self.size))
         self._file.seek(0, 2)

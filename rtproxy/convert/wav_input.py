@@ -7,6 +7,7 @@ the client it is all since the last commit or clear.
 from collections import deque
 from dataclasses import dataclass
 
+from rtproxy.errors import ConvertError
 from rtproxy.realtime.audio import AudioFormat
 from rtproxy.realtime.call import position
 from rtproxy.realtime.event import RealtimeEvent, mapping, string
@@ -18,6 +19,8 @@ MARGIN_MS = 5000.0
 """How much of what was used is kept: speech may be found to have begun before it."""
 MAX_WAITING = 256
 SLACK_MS = 100.0
+MAX_TIMES = 2
+"""Items overlap a little: together they may have so many times what was appended, and a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class InputBuffer:
         self._size = 0
         self._total_ms = 0.0
         self._used_ms = 0.0
+        self._cut_ms = 0.0
         self._spans: dict[str, _Span] = {}
         self._commits: deque[float] = deque(maxlen=MAX_WAITING)
 
@@ -101,6 +105,12 @@ class InputBuffer:
             return None
         found = list(self._cut(start_ms, end_ms))
         had_ms = sum(audio.duration_ms(len(data)) for audio, data in found)
+        self._cut_ms += had_ms
+        if self._cut_ms > MAX_TIMES * self._total_ms + 60_000:
+            raise ConvertError(
+                f"The caller's items have more than {MAX_TIMES} times the audio that was sent, as "
+                "they overlap; export it with --per side."
+            )
         missing_ms = max(0.0, end_ms - start_ms - had_ms)
         return Cutting(
             event.item_id, event.seq, found, missing_ms if missing_ms > SLACK_MS else 0.0
@@ -109,10 +119,12 @@ class InputBuffer:
     def _cut(self, start_ms: float, end_ms: float) -> list[tuple[AudioFormat, bytes]]:
         """The audio between two positions, as far as there is any."""
         found = []
-        for begin_ms, piece in self._pieces:
+        for begin_ms, piece in reversed(self._pieces):  # what is wanted is mostly at the end
+            if begin_ms + piece.ms < start_ms:
+                break
             rate, width = piece.audio.rate, piece.audio.bytes_per_sample
             first = max(0, round((start_ms - begin_ms) * rate / 1000))
             last = min(piece.samples, round((end_ms - begin_ms) * rate / 1000))
             if first < last:
                 found.append((piece.audio, piece.data[first * width : last * width]))
-        return found
+        return found[::-1]

@@ -29,6 +29,8 @@ class Names:
         self._stem = stem
         self._ending = ending
         self._given: set[str] = set()
+        self._numbers: dict[str, int] = {}
+        """The last number that names of this kind got."""
 
     def name(self, *, turn: int | None, side: str | None = None, what: str | None = None) -> str:
         """A name that no other file has; ids that look the same are numbered.
@@ -42,9 +44,10 @@ class Names:
         parts += [side] if side else []
         parts += [safe(what)] if what is not None else []
         base = ".".join(parts)
-        name, number = f"{base}.{self._ending}", 1
+        name, number = f"{base}.{self._ending}", self._numbers.get(base.lower(), 1)
         while name.lower() in self._given:
             number += 1
             name = f"{base}-{number}.{self._ending}"
         self._given.add(name.lower())
+        self._numbers[base.lower()] = number
         return name
