@@ -78,6 +78,7 @@ SHELLS = {
     "tape.reader",
     "tape.repair",
     "tape.tail",
+    "tape.unpacking",
     "tape.writer",
     "view.file",
     "view.screen",

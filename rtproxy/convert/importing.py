@@ -32,6 +32,9 @@ from rtproxy.tape.record import Event
 SUFFIX = ".rtape"
 MAX_SPOOLED = 1 << 33
 """What comes through a pipe, or out of a compressed file, may have this many bytes."""
+FREE_SPOOLED = 1 << 28
+MAX_RATIO = 200
+"""A compressed file that holds more than FREE_SPOOLED may hold so many times its own size."""
 MAX_NOTES = 20
 """So many things left out are told one by one."""
 
@@ -205,7 +208,8 @@ def _opened(path: Path) -> Iterator[_Mapped]:
                 file = _spooled(stack, path, file.read)
             mapped = _mapped(stack, file)
             if is_compressed(mapped.view):
-                mapped = _mapped(stack, _spooled(stack, path, _decompressed(file)))
+                most = max(FREE_SPOOLED, len(mapped.view) * MAX_RATIO)
+                mapped = _mapped(stack, _spooled(stack, path, _decompressed(file), most))
         except OSError as error:
             raise ConvertError(f"{path} cannot be read: {error.strerror}.") from None
         except zlib.error:
@@ -233,15 +237,31 @@ def _mapped(stack: contextlib.ExitStack, file: IO[bytes]) -> _Mapped:
     return mapped
 
 
-def _spooled(stack: contextlib.ExitStack, path: Path, read: Callable[[int], bytes]) -> IO[bytes]:
-    """All that `read` gives, in a file without a name."""
+def _spooled(
+    stack: contextlib.ExitStack,
+    path: Path,
+    read: Callable[[int], bytes],
+    most: int = MAX_SPOOLED,
+) -> IO[bytes]:
+    """All that `read` gives, in a file without a name. Raises ConvertError where it is too much."""
     spool = stack.enter_context(tempfile.TemporaryFile(prefix="rtproxy-"))  # noqa: SIM115
+    size, most = 0, min(most, MAX_SPOOLED)
     while piece := read(_PIECE):
+        size += len(piece)
+        if size > most:
+            raise _too_much(path, most)
         spool.write(piece)
-        if spool.tell() > MAX_SPOOLED:
-            raise ConvertError(f"{path} holds more than {MAX_SPOOLED >> 30} GiB.")
     spool.flush()
     return spool
+
+
+def _too_much(path: Path, most: int) -> ConvertError:
+    if most == MAX_SPOOLED:
+        return ConvertError(f"{path} holds more than {MAX_SPOOLED >> 30} GiB.")
+    return ConvertError(
+        f"{path} holds more than {most >> 20} MiB, {MAX_RATIO} times its size and more, as no "
+        "recording does; if you trust it, decompress it with gzip -d."
+    )
 
 
 def _decompressed(file: IO[bytes]) -> Callable[[int], bytes]:

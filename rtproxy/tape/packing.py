@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from rtproxy.errors import TapeError, TapeWriteError
 from rtproxy.tape.placing import put, temporary
 from rtproxy.tape.reader import Tape, open_tape
+from rtproxy.tape.unpacking import MAX_RATIO, max_unpacked
 
 LEVEL = 9
 _PIECE = 1 << 20
@@ -32,6 +33,11 @@ def pack(path: Path, out: Path | None = None) -> Path:
                 packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
                 with packer.stream_writer(file, size=tape.size, closefd=False) as packed:
                     digest = _copy(tape, packed)
+            if tape.size > max_unpacked(unfinished.stat().st_size):
+                raise TapeError(
+                    f"{path} would be packed to less than a part in {MAX_RATIO:,}, which no reader "
+                    "unpacks; it is kept as it is."
+                )
             with open_tape(unfinished) as again:
                 if _digest(again) != digest:
                     raise TapeWriteError(f"{target} would not unpack to the same; {path} is kept.")

@@ -4,28 +4,24 @@ import contextlib
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from rtproxy.errors import NotATapeError, TapeDamagedError, TapeError, TapeVersionError
 from rtproxy.tape.codec import MAX_BODY, TRAILER_SIZE, decode, frame_at
 from rtproxy.tape.record import MAGIC, MAJOR, Event, Header, Record, Seal, Trailer
 from rtproxy.tape.scanner import Damage, Scanned, Scanner
 from rtproxy.tape.summary import Summary
+from rtproxy.tape.unpacking import ZSTD, unpacked
 
 State = Literal["sealed", "live", "crashed"]
 
 KNOWN_REQUIREMENTS = frozenset[str]()
 """Names in a header's `requires` that this version knows."""
-MAX_UNPACKED = 1 << 33
-"""A packed tape may hold this many bytes."""
 
 _SEARCHED = 1 << 26  # where the header is damaged, a sound record must start this early
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_PIECE = 1 << 18
 _LOOKS_LIKE = {
     b"{": "JSON", b"[": "JSON", b"\xff\xd8\xff": "a JPEG image", b"\x89PNG": "a PNG image",
     b"PK": "a zip archive", b"\x1f\x8b": "gzip", b"RIFF": "audio", b"ID3": "audio",
@@ -42,11 +38,11 @@ def open_tape(path: str | Path) -> "Tape":
     path = Path(path)
     fd = _open(path)
     try:
-        packed = os.pread(fd, len(_ZSTD), 0) == _ZSTD
+        packed = os.pread(fd, len(ZSTD), 0) == ZSTD
         if packed:
-            unpacked = _unpack(path, fd)
+            whole = unpacked(path, fd)
             os.close(fd)
-            fd = unpacked
+            fd = whole
     except OSError as error:
         os.close(fd)
         raise TapeError(f"{path} cannot be read: {error.strerror}.") from None
@@ -255,28 +251,3 @@ def _open(path: Path) -> int:
     if stat.S_ISDIR(mode):
         raise TapeError(f"{path} is a folder, not a tape; name one of the tapes in it.")
     raise NotATapeError(f"{path} is not a file.")
-
-
-def _unpack(path: Path, source: int) -> int:
-    """Decompress to a temporary file without a name; returns its descriptor."""
-    try:
-        import zstandard
-    except ImportError:
-        raise TapeError(
-            f"{path} is packed, and reading it needs zstandard: pip install 'rtproxy[zstd]'."
-        ) from None
-    with (
-        tempfile.TemporaryFile(prefix="rtproxy-") as unpacked,
-        os.fdopen(os.dup(source), "rb") as file,
-    ):
-        decompressor: Any = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-        with contextlib.suppress(zstandard.ZstdError):  # what came out is read as a cut tape
-            reader = decompressor.stream_reader(file, read_across_frames=True)
-            while piece := reader.read(_PIECE):
-                unpacked.write(piece)
-                if unpacked.tell() > MAX_UNPACKED:
-                    raise TapeError(f"{path} holds more than {MAX_UNPACKED >> 30} GiB.")
-        if unpacked.tell() == 0:
-            raise NotATapeError(f"{path} looks packed, but it cannot be unpacked.")
-        unpacked.flush()
-        return os.dup(unpacked.fileno())
