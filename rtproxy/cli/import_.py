@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rtproxy.convert.importing import Imported
 
 DEFAULT_FOLDER = Path("recordings")
+MAX_UNSEALED = 10
+"""So many tapes of a file that are not sealed are named."""
 
 
 @click.command(
@@ -96,5 +98,10 @@ def _about(path: Path, found: "Imported") -> list[str]:
     said = [f"{path}: left out {note}." for note in found.notes]
     if found.untold:
         said.append(f"{path}: left out {found.untold:,} more.")
-    said += [f"{tape} is not sealed: {path} does not say how it ends." for tape in found.unsealed]
+    named, more = found.unsealed[:MAX_UNSEALED], len(found.unsealed) - MAX_UNSEALED
+    said += [f"{tape} is not sealed: {path} does not say how it ends." for tape in named]
+    if more == 1:
+        said.append(f"1 more is not sealed: {path} does not say how it ends.")
+    elif more > 1:
+        said.append(f"{more:,} more are not sealed: {path} does not say how they end.")
     return said
