@@ -13,8 +13,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 LIMIT_S = 20
 """No command may take more of the processor's time, or of the clock's."""
@@ -36,23 +38,47 @@ class Outcome:
     """The processor's time that it took."""
 
 
-def run(cases: list[list[str]], folder: Path) -> list[Outcome]:
-    """Run `rtproxy` with each of these lists of arguments, one after another."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.attacks.commands", str(folder)],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        check=False,
-    )
-    outcomes = [Outcome(**json.loads(line)) for line in ended.stdout.splitlines()]
-    assert len(outcomes) == len(cases), (cases[len(outcomes)], ended.returncode, ended.stderr)
-    return outcomes
+class Runner:
+    """The interpreter that has imported everything, to be closed or used in a `with`."""
+
+    def __init__(self) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the runner
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.attacks.commands"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+
+    def run(self, cases: Iterable[list[str]], folder: Path) -> list[Outcome]:
+        """Run `rtproxy` in a folder with each of these lists of arguments, one after another."""
+        return [self._run(case, folder) for case in cases]
+
+    def _run(self, case: list[str], folder: Path) -> Outcome:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([str(folder), case]), file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline()
+        if not line:
+            self._log.seek(0)
+            raise AssertionError(case, self._process.wait(), self._log.read())
+        return Outcome(**json.loads(line))
+
+    def close(self) -> None:
+        self._process.communicate()
+        self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def main() -> None:
-    """Read lists of arguments from stdin; write how each of the commands ended."""
+    """Read folders and lists of arguments from stdin; write how each of the commands ended."""
     import rtproxy.cli.main
 
     for module in pkgutil.walk_packages(rtproxy.__path__, "rtproxy."):
@@ -61,9 +87,9 @@ def main() -> None:
     for name in LATE:
         importlib.import_module(name)
     gc.freeze()
-    cases = json.load(sys.stdin)
-    os.chdir(sys.argv[1])
-    for case in cases:
+    for line in sys.stdin:
+        folder, case = json.loads(line)
+        os.chdir(folder)
         print(json.dumps(fork(case, rtproxy.cli.main.main)), flush=True)
 
 

@@ -21,20 +21,32 @@ def many() -> Iterator[tuple[str, bytes]]:
             [encode_control(n, n * 1000, n % 2, "ping", {"payload": b""}) for n in range(100_000)]
         ),
     )
-    for name, each in REPEATED.items():
-        events: list[Say] = []
-        for n in range(20_000 // len(each)):
-            events += [
-                (n * 10 + at, who, template.replace("@", str(n)))
-                for at, (who, template) in enumerate(each)
-            ]
-        yield f"many {name}", sealed(said(*events))
-        events = [
+    for name in REPEATED:
+        yield f"many {name}", many_of(name, 20_000)
+        yield f"same {name}", same_of(name, 20_000)
+
+
+def many_of(name: str, size: int) -> bytes:
+    """These events over and over, each time of a thing of its own."""
+    each, events = REPEATED[name], list[Say]()
+    for n in range(size // len(each)):
+        events += [
+            (n * 10 + at, who, template.replace("@", str(n)).replace("§", chr(0x4E00 + n)))
+            for at, (who, template) in enumerate(each)
+        ]
+    return sealed(said(*events))
+
+
+def same_of(name: str, size: int) -> bytes:
+    """Each of these events over and over, always of the same thing."""
+    each = REPEATED[name]
+    return sealed(
+        said(*[
             (ms, who, template)
             for at, (who, template) in enumerate(each)
-            for ms in range(at, 20_000, len(each))
-        ]
-        yield f"same {name}", sealed(said(*events))
+            for ms in range(at, size, len(each))
+        ])
+    )  # fmt: skip
 
 
 REPEATED: dict[str, list[tuple[int, str]]] = {
@@ -84,6 +96,14 @@ REPEATED: dict[str, list[tuple[int, str]]] = {
         (0, '{"type":"conversation.item.truncate","item_id":"a","audio_end_ms":@}'),
         (1, '{"type":"conversation.item.truncated","item_id":"a","audio_end_ms":@}'),
         (0, '{"type":"response.cancel"}')],
+    "rate limits": [
+        (1, '{"type":"rate_limits.updated","rate_limits":[{"name":"n@","limit":@,"remaining":0,'
+            '"reset_seconds":1}]}')],
+    "alike": [
+        (1, '{"type":"response.created","response":{"id":"r§"}}'),
+        (1, '{"type":"response.output_audio.delta","response_id":"r§","item_id":"§",'
+            '"delta":"AAAA"}'),
+        (1, '{"type":"response.done","response":{"id":"r§","status":"completed"}}')],
     "previous": [
         (1, '{"type":"conversation.item.added","previous_item_id":"i0","item":{"id":"i@",'
             '"type":"message","role":"user","content":[]}}')],

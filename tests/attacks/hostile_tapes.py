@@ -35,6 +35,7 @@ from tests.attacks.hostile import (
     with_numbers,
 )
 from tests.attacks.hostile_floods import many
+from tests.attacks.hostile_packed import packed
 from tests.tape.framing import framed
 
 
@@ -423,4 +424,5 @@ FAMILIES = {
     "many": many,
     "names": names,
     "scripts": scripts,
+    "packed": packed,
 }
