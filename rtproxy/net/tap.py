@@ -12,6 +12,7 @@ import ssl
 from typing import Protocol
 
 from rtproxy.net.reset import reset_after_delivery
+from rtproxy.net.takeover import let_go
 from rtproxy.net.turns import TurnTaker
 
 WRITE_HIGH_WATER = 256 * 1024
@@ -103,6 +104,7 @@ class Side(TurnTaker):
     def let_go(self, exc: Exception | None) -> None:
         """The connection is gone, for whatever reason."""
         self._former.connection_lost(exc)
+        let_go(self.transport)
         if not self.gone.done():
             self.gone.set_result(None)
 

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 from rtproxy.net.reset import reset_after_delivery
+from rtproxy.net.takeover import let_go
 from rtproxy.replay.action import Action, Close, Eof, Fail, Ping, Reset, Send, Warn
 from rtproxy.replay.framing import Framer
 from rtproxy.replay.player import Player
@@ -193,6 +194,7 @@ class Connection(asyncio.Protocol):
             if timer is not None:
                 timer.cancel()
         self._former.connection_lost(self._error)
+        let_go(self._transport)
         for future in (self.played, self.gone):
             if not future.done():
                 future.set_result(None)

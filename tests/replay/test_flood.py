@@ -1,9 +1,12 @@
 """Clients that say far too much: what is kept of them, and how long the others wait, has bounds."""
 
 import asyncio
+import contextlib
+import gc
 import json
 import pickle
 import sys
+import weakref
 from collections.abc import Callable
 from itertools import pairwise
 from math import inf
@@ -171,6 +174,28 @@ async def test_a_flood_is_taken_in_turns_with_the_others(tmp_path: Path) -> None
         assert max(turns) == 1
         async with connected(server.url) as client:
             assert await client.take(1)
+
+
+async def test_nothing_is_left_to_the_garbage_collector(tmp_path: Path) -> None:
+    path = write_tape(tmp_path / "call.rtape", long_call(3))
+    async with serving(path, match="lenient", loop=True) as server:
+        gc.collect()
+        gc.disable()
+        try:
+            async with dialled(server.url):
+                (connection,) = server._live
+                left: list[weakref.ref[Any]] = [weakref.ref(connection)]
+                left.append(weakref.ref(connection.player))
+                with contextlib.suppress(TypeError):  # uvloop's, which nothing holds
+                    left.append(weakref.ref(connection._transport))
+                del connection
+            while server.open:
+                await asyncio.sleep(0)
+            for _ in range(3):  # what the loop has still in its hands
+                await asyncio.sleep(0)
+            assert [one() for one in left] == [None] * len(left)
+        finally:
+            gc.enable()
 
 
 async def test_what_was_sent_before_the_client_left_counts(tmp_path: Path) -> None:
