@@ -159,10 +159,11 @@ def test_of_a_long_tape_only_the_part_is_read() -> None:
 
 
 async def test_a_turn_is_played_and_the_moment_moves(tmp_path: Path, bin_: Path) -> None:
-    install(bin_, "aplay", 'cat > "$GOT"; sleep 0.3')
+    install(bin_, "aplay", 'cat > "$GOT"; until [ -e "$GOT.over" ]; do sleep 0.02; done')
     async with desk(write(tmp_path / "c.rtape", call("clean"))) as opened:
         await opened.press("n", "space")
         assert "▶ playing" in opened.status
+        (tmp_path / "got.over").touch()
         while opened.app.playing:
             await opened.pilot.pause(0.02)
         span = opened.app._playing
