@@ -139,7 +139,9 @@ class Trial:
     def warnings(self) -> list[str]:
         """What lenient matching has passed over."""
         outcomes = self._replay.outcomes if self._replay else ()
-        return [f"{one.tape}: {one.message}" for each in outcomes for one in each.warnings]
+        told = [f"{one.tape}: {one.message}" for each in outcomes for one in each.warnings]
+        more = sum(each.unlisted.get("warnings", 0) for each in outcomes)
+        return [*told, f"{more:,} more mismatches were passed over."] if more else told
 
     def end(self, ledger: Ledger, aside: Path | None = None) -> str:
         """Stop the server and keep what was recorded; returns what is wrong, if not said before.

@@ -113,8 +113,7 @@ WORK = 50_000
 """Calls that one message may take: some milliseconds."""
 
 
-@pytest.mark.parametrize("match", ["strict", "lenient"])
-@pytest.mark.parametrize("done", [0, 500])
+@pytest.mark.parametrize(("done", "match"), [(0, "strict"), (500, "lenient")])
 @pytest.mark.parametrize("what", [*BIG, "other words"])
 def test_the_work_for_one_message_has_a_bound(what: str, done: int, match: Any) -> None:
     script = SCRIPTS.setdefault("long", read_script(long_call(1000).records))
