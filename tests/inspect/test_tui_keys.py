@@ -303,14 +303,30 @@ CHECKS: dict[str, Check] = {
 }
 
 
-@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.action)
+ALONE = {"return", "next_pane(1)", "next_pane(-1)", "filter", "escape", "theme", "help", "quit"}
+"""Keys that need an application in which nothing has been done, or leave it otherwise."""
+TOGETHER = [key for key in KEYS if key.action not in ALONE]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [[key] for key in KEYS if key.action in ALONE] + [TOGETHER[n::3] for n in range(3)],
+    ids=lambda keys: keys[0].action,
+)
 async def test_a_key_does_what_the_help_says(
-    tape: Path, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tape: Path, keys: list[Key], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("rtproxy.inspect.tui.app.find_player", lambda: None)
     async with desk(tape) as opened:
-        await CHECKS[key.action](opened, key.keys[0])
+        for n, key in enumerate(keys):
+            if n:
+                await opened.press("g", "0", "1")  # as it was at first
+            try:
+                await CHECKS[key.action](opened, key.keys[0])
+            except AssertionError as error:
+                error.add_note(f"The key was {key.shown}: {key.does}.")
+                raise
 
 
 def test_other_keys_do_the_same_and_are_named_as_terminals_name_them() -> None:
