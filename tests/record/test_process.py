@@ -124,9 +124,10 @@ async def test_a_full_disk_leaves_the_session_untouched(tmp_path: Path) -> None:
     assert len(taped) > 50
 
 
-@pytest.mark.parametrize(("slow", "total"), [("client", 1_000_000_000), ("server", 250_000_000)])
-async def test_a_slow_reader_does_not_fill_memory(tmp_path: Path, slow: str, total: int) -> None:
+@pytest.mark.parametrize("slow", ["client", "server"])
+async def test_a_slow_reader_does_not_fill_memory(tmp_path: Path, slow: str) -> None:
     """So much is pushed as fast as it goes at a reader who pauses again and again."""
+    total = 250_000_000
     audio = base64.b64encode(random.Random(1).randbytes(48_000)).decode()
     event = f'{{"type":"response.output_audio.delta","response_id":"resp_1","delta":"{audio}"}}'
     frame = encode_frame(Opcode.TEXT, event.encode(), mask=None if slow == "client" else MASK)

@@ -45,6 +45,10 @@ def test_every_truncation(name: str) -> None:
             assert (place.offset, place.length) == (start, size - start)
 
 
+HEAD = 12
+"""Bytes of a record that say where it ends, and the first of what it is."""
+
+
 @pytest.mark.parametrize("name", TAPES)
 def test_every_change_of_one_byte(name: str) -> None:
     records = TAPES[name]
@@ -54,7 +58,8 @@ def test_every_change_of_one_byte(name: str) -> None:
         hit = bisect_right(begin, at) - 1
         rest = records[:hit] + records[hit + 1 :]
         old = tape[at]
-        others = set(range(256)) if name == "unsealed" else {old ^ 1 << bit for bit in range(8)}
+        framing = name == "unsealed" and at - begin[hit] < HEAD
+        others = set(range(256)) if framing else {old ^ 1 << bit for bit in range(8)}
         for new in (others | {0, 0xFF, (old + 1) % 256}) - {old}:
             tape[at] = new
             scans, damage = scan(bytes(tape))
