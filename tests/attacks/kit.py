@@ -139,23 +139,12 @@ async def serving(
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-class Upstream:
-    """A server for the proxy's other side: it says everything back, or follows a script.
-
-    `heads` are the requests that have come, `scripts` what to do with paths that name them in
-    `?script=`, `pending` the handlers that run.
-    """
+class Host:
+    """Serves connections, knows who is being served, and lets nobody's failure be another's."""
 
     def __init__(self) -> None:
-        self.heads: list[bytes] = []
-        self.scripts: dict[str, Script] = {}
-        self.extensions = ""
         self.port = 0
         self._running: set[asyncio.Task[None]] = set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -167,6 +156,27 @@ class Upstream:
         finally:
             self._running.discard(task)
             writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+
+class Upstream(Host):
+    """A server for the proxy's other side: it says everything back, or follows a script.
+
+    `heads` are the requests that have come, `scripts` what to do with paths that name them in
+    `?script=`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads: list[bytes] = []
+        self.scripts: dict[str, Script] = {}
+        self.extensions = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from tests.attacks.kit import acceptance, echo
+from tests.attacks.kit import Host, acceptance, echo
 from tests.attacks.soak.end import STUCK_S, Account, Book, End, reset
 from tests.attacks.soak.plan import Plan, number_in
 from tests.attacks.soak.speech import item
@@ -18,26 +18,14 @@ from tests.attacks.soak.speech import item
 JSON = b"Content-Type: application/json\r\n"
 
 
-class Server:
+class Server(Host):
     """Plays the server's part of every plan, and is away now and then."""
 
     def __init__(self, seed: int, longest: float, file: TextIO) -> None:
+        super().__init__()
         self._seed = seed
         self._longest = longest
         self._book = Book(file)
-        self._running: set[asyncio.Task[None]] = set()
-        self.port = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._running.add(task)
-        try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await self._serve(reader, writer)
-        finally:
-            self._running.discard(task)
-            writer.close()
 
     async def run(self) -> None:
         """Serve until the standard input ends; go away for a moment every few seconds."""
