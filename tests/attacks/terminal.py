@@ -7,7 +7,7 @@ import os
 import pty
 import sys
 import termios
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -41,6 +41,24 @@ class Terminal:
                     await self._news.wait()
         except TimeoutError:
             raise AssertionError(f"no {words!r} in {self.seen!r}") from None
+
+    async def job_is_stopped(self) -> None:
+        """Wait until all that the shell has started stands still.
+
+        A shell looks at the first process of a job only. Another that waits for input, and has
+        not had the time to stop, still takes the next line from the terminal.
+        """
+        async with asyncio.timeout(LIMIT_S):
+            while any(state != "T" for state in self._states()):
+                await asyncio.sleep(0.01)  # nobody tells
+
+    def _states(self) -> Iterator[str]:
+        """What each process of the terminal's session does but the first."""
+        for file in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                state, _, _, session = file.read_text().rpartition(")")[2].split()[:4]
+                if int(session) == self.process.pid != int(file.parent.name):
+                    yield state
 
     async def end(self) -> int:
         """Wait for the end of the program, and return its exit code."""

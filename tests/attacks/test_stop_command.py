@@ -195,6 +195,7 @@ async def test_ctrl_z_and_back(tmp_path: Path) -> None:
         await window.shows("one\r\n", 2)
         window.type(CTRL_Z)
         await window.shows("CODE 148")
+        await window.job_is_stopped()
         named = window.seen.count("-- cat")
         window.type(b"fg\n")
         await window.shows("-- cat", named + 1)
