@@ -46,6 +46,9 @@ class Leaves:
     def _make(self, hosts: tuple[str, ...]) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(ALPN)
+        # Clients that read in one thread and write in another, as blocking WebSocket libraries do,
+        # lose what they write while OpenSSL reads a ticket: their request is never sent.
+        context.num_tickets = 0
         # OpenSSL's Python binding reads keys from files only: this one is there for a moment.
         with tempfile.NamedTemporaryFile(prefix="rtproxy-") as file:
             file.write(self.authority.issue(hosts, self._key) + key_pem(self._key))

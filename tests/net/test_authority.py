@@ -207,6 +207,17 @@ def test_http_1_1_is_all_that_is_agreed_on(made: Authority) -> None:
     assert ALPN == ["http/1.1"]
 
 
+@pytest.mark.parametrize("name", ["localhost", "other.test"])
+def test_nothing_comes_after_the_handshake(made: Authority, name: str) -> None:
+    """A client that reads in one thread and writes in another loses what it says meanwhile."""
+    context = ssl.create_default_context(cafile=made.path)
+    client, served = shake_hands(context, Leaves(made).context("localhost"), name)
+    served.write(b"hello")
+    assert client.read() == b"hello"
+    assert client.session is not None
+    assert not client.session.has_ticket
+
+
 def test_leaves_are_kept_up_to_a_number_and_renewed(
     made: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
