@@ -306,7 +306,9 @@ async def test_pings_to_a_replay_server_by_a_client_that_does_not_read(call: Pat
     """Each asks for an answer; those that nobody takes do not pile up, and the last one comes."""
     pings = frame(Opcode.PING, b"p" * 125, by_server=False) * 1000
     last = encode_frame(Opcode.PONG, b"the last one")
-    async with serving("replay", str(call), "--listen", "127.0.0.1:0", "--grace", "0") as served:
+    # All of it is longer than a client may keep the tape waiting, where the machine is slow.
+    options = ("--listen", "127.0.0.1:0", "--grace", "0", "--stall", "100")
+    async with serving("replay", str(call), *options) as served:
         wire = await served.connect()
         await wire.send(request_head())
         start = served.peak()
@@ -316,7 +318,7 @@ async def test_pings_to_a_replay_server_by_a_client_that_does_not_read(call: Pat
         async with asyncio.timeout(LIMIT_S):
             while not wire.received.endswith(last):
                 wire.take_here()
-                await wire.take(1)
+                assert await wire.take(1), served.said
         assert served.peak() - start < 30 * MIB
         wire.close()
         assert await served.stop() == 1
