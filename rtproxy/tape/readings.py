@@ -8,7 +8,7 @@ a secret can be cut out of the original and everything around it stays byte for 
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -29,6 +29,11 @@ class Span(NamedTuple):
     secret: str
     kin: tuple[str, ...] = ()
     bare: bool = False
+
+
+def shifted(spans: Iterable[Span], by: int) -> Iterator[Span]:
+    """Spans of a part of a text that begins at `by`, as spans of the whole."""
+    return (span._replace(start=span.start + by, end=span.end + by) for span in spans)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from hashlib import blake2s
 from typing import Any
 
 from rtproxy.tape.encoded import in_base64
-from rtproxy.tape.readings import JSON, Reading, Span, is_plain, readings
+from rtproxy.tape.readings import JSON, Reading, Span, is_plain, readings, shifted
 from rtproxy.tape.secrets import (
     ENCODED_JSON_STARTS,
     NOT_IN_SHAPELESS,
@@ -45,6 +45,7 @@ _PLACEHOLDER = re.compile(r"REDACTED:[0-9a-f]{8}")
 _NUMBER = re.compile(r"[0-9.eE+-]+")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
+_ASCII_RUN = re.compile(r"[\t\n\r -~]{16,}+")
 _CUT_FROM = 512
 _PIECE = 32
 
@@ -179,7 +180,8 @@ class Redactor:
         return self._opaque(payload)
 
     def _opaque(self, payload: bytes) -> tuple[bytes, bool]:
-        """Bytes that are no text: known values and shapes, as they stand."""
+        """Bytes that are no text, or text in another encoding: what is found in them as they stand,
+        and in their stretches of ASCII, which are all that can hold escapes."""
         # Latin-1 maps every byte to one character and back, but leaves secrets beyond ASCII torn.
         rest = payload
         for value, secret in self._learned.items():
@@ -187,8 +189,14 @@ class Redactor:
                 needle = value.encode("utf-8", "surrogatepass")
                 rest = rest.replace(needle, self.placeholder(secret).encode())
         text = rest.decode("latin-1")
-        matches = self._matches(text, Reading(text)) if self._patterns else []
-        spans = [*self._values(text), *by_shape(text), *matches]
+        lowered = text.lower()
+        places = list(in_json(text)) if any(mark in lowered for mark in PLACE_MARKS) else []
+        self._learn_all(places)
+        spans = self._spans(text, (), places)
+        for run in _ASCII_RUN.finditer(text):
+            if not is_plain(run[0]):
+                spans += shifted(self._spans(run[0], readings(run[0])), run.start())
+        spans += self._spans(text, [Reading(text)])
         if spans:
             return self._cut(text, spans).encode("latin-1"), True
         return (payload, False) if rest == payload else (rest, True)
@@ -260,19 +268,22 @@ class Redactor:
 
     def _replace(self, text: str, places: Iterable[Span] = ()) -> tuple[str, bool]:
         """The text without the secrets at `places`, the learned ones and those with a shape."""
+        spans = self._spans(text, readings(text), places)
+        return (self._cut(text, spans), True) if spans else (text, False)
+
+    def _spans(self, text: str, read: Iterable[Reading], places: Iterable[Span] = ()) -> list[Span]:
         values: list[Span] = []
         shapes: list[Span] = []
-        for reading in readings(text):
+        for reading in read:
             values += reading.locate(list(self._values(reading.text)))
             shapes += reading.locate(list(by_shape(reading.text)))
             shapes += self._matches(text, reading)
         shapes.sort(key=lambda span: len(span.secret), reverse=True)
-        spans = [
+        return [
             span
             for span in (*places, *values, *shapes)
             if span.start < span.end and not _PLACEHOLDER.fullmatch(span.secret)
         ]
-        return (self._cut(text, spans), True) if spans else (text, False)
 
     def _cut(self, text: str, spans: Sequence[Span]) -> str:
         """The text with a placeholder in place of each span."""

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, unquote_plus
 
 from rtproxy.tape.encoded import from_base64
-from rtproxy.tape.readings import JSON, Reading, Span
+from rtproxy.tape.readings import JSON, Reading, Span, shifted
 
 # --- headers -------------------------------------------------------------------------------------
 
 SECRET_HEADER = re.compile(
-    r"(?:.*[-_])?(?:auth|authorization|(?:api)?key|token|secret|password|signature|credential)"
+    r"(?:.*[-_])?(?:auth|authentication|key)"
+    r"|.*(?:apikey|authorization|token|secret|passw(?:or)?d|signature|credential)"
 )
 VERBATIM_HEADERS = {"sec-websocket-key", "sec-websocket-accept", "idempotency-key"}
 """Named or made like secrets, but numbers used once that a replay wants as they were."""
@@ -36,25 +37,23 @@ SCHEME = re.compile(
 
 # --- queries and forms ---------------------------------------------------------------------------
 
-QUERY_NAMES = {
-    "access_token", "api-key", "api_key", "apikey", "auth", "auth_token", "authorization",
-    "client_secret", "ephemeral_key", "id_token", "key", "password", "refresh_token", "secret",
-    "session_token", "sig", "signature", "subscription-key", "ticket", "token",
-    "x-amz-security-token", "x-amz-signature",
-}  # fmt: skip
+QUERY_NAMES = {"auth", "key", "sig", "signature", "ticket", "token", "xamzsignature"}
+"""Names in queries, as SECRET_KEYS are written, that are said in addition to those."""
 _PARAMETER = re.compile(r"(?:^|[?&#])([^?&#=\s]{1,128})=([^&#\s\"'<>]+)")
 
 # --- JSON ----------------------------------------------------------------------------------------
 
-SECRET_KEYS = {
-    "accesstoken", "apikey", "authorization", "authtoken", "bearertoken", "clientsecret",
-    "credential", "idtoken", "password", "privatekey", "proxyauthorization", "refreshtoken",
-    "secretkey", "sessiontoken", "xapikey",
-}  # fmt: skip
+SECRET_KEYS = {"authorization", "credential", "idtoken", "proxyauthorization", "secret"}
 """Keys, in lower case without `-` and `_`, whose string value is a secret wherever they stand.
 
 `token` is not among them: in the logprobs of a transcription it is a piece of what was said.
 """
+SECRET_ENDINGS = (
+    "accesskey", "accesstoken", "apikey", "apisecret", "apitoken", "authtoken", "bearertoken",
+    "clientsecret", "ephemeralkey", "password", "privatekey", "refreshtoken", "secretkey",
+    "securitytoken", "sessiontoken", "signingsecret", "subscriptionkey", "webhooksecret",
+)  # fmt: skip
+"""What such keys may end in, whatever stands before it: `xi-api-key`, `OPENAI_API_KEY`."""
 URL_KEYS = {"serverurl", "url"}
 PLACE_MARKS = (
     "secret", "authoriz", 'key"', 'token"', "headers", "expires_at", 'password"', 'credential"',
@@ -106,7 +105,8 @@ def in_url(text: str) -> Iterator[Span]:
 def in_query(text: str) -> Iterator[Span]:
     """Values of the secret names in a query or a form (`application/x-www-form-urlencoded`)."""
     for match in _PARAMETER.finditer(text):
-        if unquote_plus(match[1]).lower() in QUERY_NAMES:
+        name = _key(unquote_plus(match[1]))
+        if name in QUERY_NAMES or _is_secret(name):
             yield from _credential(match[2], match.start(2), unquote_plus(match[2]))
 
 
@@ -125,7 +125,7 @@ def in_json(text: str, nesting: int = _NESTING) -> Iterator[Span]:
 
 def in_member(key: str, value: str) -> Iterator[Span]:
     """Secrets of one string in a map, by its key, as a URL or as JSON."""
-    if _key(key) in SECRET_KEYS:
+    if _is_secret(_key(key)):
         yield from _credential(value, 0, value)
     yield from in_url(value)
     yield from in_json(value)
@@ -194,7 +194,7 @@ class _Walk:
                 name=outer.key,
                 is_array=is_array,
                 secret=outer.secret
-                or (is_array and outer.key in SECRET_KEYS)
+                or (is_array and _is_secret(outer.key))
                 or (outer.tool and outer.key == "headers"),
                 tool=not is_array and (outer.name == "tools" or "mcp" in outer.key),
             )
@@ -210,25 +210,25 @@ class _Walk:
 
     def _string(self, frame: _Frame, token: re.Match[str]) -> Iterator[Span]:
         raw, start = token[1], token.start(1)
-        if frame.secret or frame.key in SECRET_KEYS:
+        if frame.secret or _is_secret(frame.key):
             yield from _credential(raw, start, JSON.decode(raw))
         elif frame.key == "value":
             frame.value = Span(start, start + len(raw), JSON.decode(raw))
         elif frame.key in URL_KEYS:
             reading = Reading(JSON.decode(raw), Reading(raw), JSON)
-            yield from _shift(reading.locate(list(in_url(reading.text))), start)
+            yield from shifted(reading.locate(list(in_url(reading.text))), start)
         elif self.nesting and len(raw) >= _SHORTEST_JSON and raw.lstrip()[:1] in ("{", "["):
             reading = Reading(JSON.decode(raw), Reading(raw), JSON)
             found = in_json(reading.text, self.nesting - 1)
-            yield from _shift(reading.locate(list(found)), start)
+            yield from shifted(reading.locate(list(found)), start)
 
 
 def _key(raw: str) -> str:
     return JSON.decode(raw).lower().replace("_", "").replace("-", "")
 
 
-def _shift(spans: list[Span], by: int) -> Iterator[Span]:
-    return (span._replace(start=span.start + by, end=span.end + by) for span in spans)
+def _is_secret(key: str) -> bool:
+    return key in SECRET_KEYS or key.endswith(SECRET_ENDINGS)
 
 
 def _credential(raw: str, start: int, value: str) -> Iterator[Span]:

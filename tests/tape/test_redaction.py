@@ -4,6 +4,7 @@ import base64
 import json
 import random
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -349,6 +350,42 @@ def test_json_in_base64_is_no_audio_however_long(
     redacted, changed = redactor.text(f'{{"type":"x","data":"{before}{encoded}"}}')
     assert changed
     assert redacted == f'{{"type":"x","data":"{before}{mark(encoded)}"}}'
+
+
+# --- bytes that are no UTF-8 ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        lambda text: "".join(rf"\u{ord(char):04x}" for char in text),
+        lambda text: "".join(f"%{ord(char):02x}" for char in text),
+        lambda text: json.dumps(json.dumps(text))[1:-1],
+    ],
+)
+def test_a_known_secret_is_found_in_its_escapes(
+    redactor: Redactor, escape: Callable[[str], str]
+) -> None:
+    redactor.learn('t"4\\7-' + SECRET)
+    around = b'\xff\x00{"a\xe9":"', b'\\n"}\xfe%41'
+    payload = escape('t"4\\7-' + SECRET).encode().join(around)
+    redacted, changed = redactor.binary(payload)
+    assert changed
+    assert redacted.startswith(around[0])
+    assert redacted.endswith(around[1])
+    assert SECRET[-8:] not in redacted.decode("latin-1").encode().decode("unicode_escape")
+    assert mark('t"4\\7-' + SECRET).encode() in redacted
+
+
+def test_places_are_known_in_json_of_another_encoding(redactor: Redactor) -> None:
+    body = '{"name":"Zoé","api_key":"%s","x":1}'
+    assert redactor.body("application/json", (body % "a1b2c3d4e5").encode("latin-1")) == (
+        (body % mark("a1b2c3d4e5")).encode("latin-1"),
+        True,
+    )
+    assert redactor.text("a1b2c3d4e5")[1]
+    redacted = (body % mark("a1b2c3d4e5")).encode("latin-1")
+    assert redactor.body("application/json", redacted) == (redacted, False)
 
 
 # --- patterns ------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ HEADERS = [
     ("Ocp-Apim-Subscription-Key", "x1", "{}", "x1"),
     ("X-Amz-Security-Token", "tok/en+1", "{}", "tok/en+1"),
     ("x-client-secret", "s3", "{}", "s3"),
+    ("X-AuthToken", "s3", "{}", "s3"),
+    ("X-CSRFToken", "s3", "{}", "s3"),
     ("Cookie", "session=abcdefghijklmnop12", "session={}", "abcdefghijklmnop12"),
     ("Set-Cookie", "__cf_bm=a1%2Bb; Path=/; HttpOnly", "__cf_bm={}; Path=/; HttpOnly", "a1+b"),
     (PROTOCOL, f"openai-insecure-api-key.{SECRET}", "openai-insecure-api-key.{}", SECRET),
@@ -87,7 +89,8 @@ def test_headers_that_are_no_secrets(redactor: Redactor, name: str, value: str) 
 @pytest.mark.parametrize(
     "name",
     ["api-key", "api_key", "apiKey", "key", "Authorization", "ticket", "token", "access_token",
-     "sig", "signature", "API-KEY", "api%2Dkey"],
+     "sig", "signature", "API-KEY", "api%2Dkey", "accessToken", "access-token", "authToken",
+     "xi-api-key", "x-goog-api-key", "Ocp-Apim-Subscription-Key", "clientSecret"],
 )  # fmt: skip
 def test_query_names(redactor: Redactor, name: str) -> None:
     target, _ = redactor.request(f"/v1/realtime?model=gpt%2D4&{name}=a%2bb%3D&z=%7e#x", [])
@@ -199,6 +202,22 @@ def test_json_places_in_other_wrappings(redactor: Redactor, document: Any) -> No
             json.dumps({"arguments": expected, "output": [json.dumps({"x": expected})]}),
             True,
         )
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["OPENAI_API_KEY", "xi-api-key", "ephemeral_key", "secret", "api_secret", "dbPassword",
+     "X-Auth-Token", "aws_secret_access_key", "webhook_secret", "subscription-key"],
+)  # fmt: skip
+def test_keys_that_end_as_credentials_do(redactor: Redactor, key: str) -> None:
+    assert redactor.text(json.dumps({"a": [{key: "s3"}]}))[0] == json.dumps(
+        {"a": [{key: mark("s3")}]}
+    )
+
+
+@pytest.mark.parametrize("key", ["token", "next_page_token", "primary_key", "monkey", "secretary"])
+def test_keys_that_only_look_like_it(redactor: Redactor, key: str) -> None:
+    assert redactor.text(json.dumps({key: "s3", "secret_is": 1}))[1] is False
 
 
 def test_keys_may_be_escaped(redactor: Redactor) -> None:
