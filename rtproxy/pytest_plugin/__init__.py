@@ -39,6 +39,9 @@ ROOT = "{rootdir}"
 WORKER = "rtproxy"
 """Key under which controller and workers of pytest-xdist tell each other things."""
 
+PASSED_ON = (KeyboardInterrupt, pytest.skip.Exception, pytest.exit.Exception)
+"""What ends a test, but is no failure of it."""
+
 _trial = pytest.StashKey["Trial"]()
 _ledger = pytest.StashKey["Ledger"]()
 _run = pytest.StashKey[str]()
@@ -144,16 +147,30 @@ def rtproxy(
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """A fixture has connected and was refused something: that is what the error is about."""
+    __tracebackhide__ = True
+    try:
+        return (yield)
+    except PASSED_ON:
+        raise
+    except BaseException as error:
+        if _trial in item.stash:
+            explain(item, item.stash[_trial], error, "setup")
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """When the test function is done: fail the test if it did not follow its tapes."""
     __tracebackhide__ = True
     try:
         result = yield
-    except (KeyboardInterrupt, pytest.skip.Exception, pytest.exit.Exception):
+    except PASSED_ON:
         raise
     except BaseException as error:
         if _trial in item.stash:
-            explain(item, item.stash[_trial], error)
+            explain(item, item.stash[_trial], error, "call")
         raise
     if _trial in item.stash:
         judge(item, item.stash[_trial])
@@ -165,9 +182,16 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What was recorded is kept if the test has passed, in the end and in everybody's eyes."""
+    seen = call.excinfo
     report = yield
     if call.when == "call" and _trial in item.stash:
-        item.stash[_trial].outcome = report.outcome
+        trial = item.stash[_trial]
+        trial.outcome = report.outcome
+        if report.failed and call.excinfo is not None and call.excinfo is not seen:
+            # The failure of a unittest.TestCase, which pytest does not raise but brings in here.
+            instead, notes = explanation(item, trial, call.excinfo.value, "call")
+            report.sections += [("Captured rtproxy call", note) for note in notes]
+            report.longrepr = instead or report.longrepr
     return report
 
 
@@ -182,17 +206,26 @@ def judge(item: pytest.Item, trial: "Trial") -> None:
         raise pytest.fail.Exception(wrong, pytrace=False)
 
 
-def explain(item: pytest.Item, trial: "Trial", error: BaseException) -> None:
+def explain(item: pytest.Item, trial: "Trial", error: BaseException, when: str) -> None:
     """Let a test fail with the mismatch behind its failure; else say what the tapes tell."""
+    instead, notes = explanation(item, trial, error, when)
+    for note in notes:
+        item.add_report_section(when, "rtproxy", note)
+    if instead:
+        raise pytest.fail.Exception(instead, pytrace=False) from None
+
+
+def explanation(
+    item: pytest.Item, trial: "Trial", error: BaseException, when: str
+) -> tuple[str, list[str]]:
+    """The mismatch behind a failure, if there is one, and what else there is to say."""
     instead, more = trial.explain(error)
+    notes = [more] if more and when == "call" else []  # no test plays its tapes before it begins
     if trial.handle.recording:
         item.stash[_aside] = item.stash[_folders].mktemp("rtproxy", numbered=True)
         lost = f"The test did not pass: what it recorded is in {item.stash[_aside]}."
-        item.add_report_section("call", "rtproxy", lost)
-    if more:
-        item.add_report_section("call", "rtproxy", more)
-    if instead:
-        raise pytest.fail.Exception(instead, pytrace=False) from None
+        notes.insert(0, lost)
+    return instead, notes
 
 
 def plan(item: pytest.Function) -> "Plan":

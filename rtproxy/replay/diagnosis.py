@@ -116,6 +116,17 @@ def other_audio(progress: Progress, value: object) -> Report:
     )
 
 
+def matcher_failed(progress: Progress, value: object, why: str) -> Report:
+    """A matcher of the user has raised an exception: nobody can say what the message is."""
+    return Report(
+        "broken matcher",
+        why,
+        _expected(progress),
+        value,
+        advice=("Mend the matcher; for what it does not know it returns None.",),
+    )
+
+
 def stalled(progress: Progress, step: ServerStep, waited_s: float) -> Report:
     """The rest of the tape waits for something that does not come."""
     missing = [one for one in progress.window.open_steps() if one.index < step.after]

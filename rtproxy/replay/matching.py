@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain, zip_longest
+from traceback import walk_tb
 from typing import Any, Literal, get_args
 
 from rtproxy.errors import PathError, ReplayError
@@ -131,17 +132,28 @@ def compare(
     """Compare a received message with a recorded step; nothing is bound until it is accepted.
 
     `value` is parsed JSON, or the message itself where it is not JSON. No more than `most`
-    differences are looked for.
+    differences are looked for. Raises ReplayError if a matcher raises anything.
     """
     result = Comparison(step)
     for matcher in rules.matchers if type_of(value) == step.type else ():
-        verdict = matcher(step.value, value)
+        verdict = _verdict(matcher, step.value, value)
         if verdict is not None:
             if not verdict:
                 result.differences.append(Difference("$", step.value, value))
             return result
     _Walk(script, rules, ids, result, most).values(step.value, value, ())
     return result
+
+
+def _verdict(matcher: CustomMatcher, recorded: Any, received: Any) -> bool | None:
+    try:
+        return matcher(recorded, received)
+    except Exception as error:
+        name = getattr(matcher, "__name__", repr(matcher))
+        inside = list(walk_tb(error.__traceback__))[1:]  # none if it does not take two values
+        where = f", at {inside[-1][0].f_code.co_filename}:{inside[-1][1]}" if inside else ""
+        why = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise ReplayError(f"the matcher {name} raised {why}{where}.") from error
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from math import inf
 
+from rtproxy.errors import ReplayError
 from rtproxy.realtime.audio import decode_base64
 from rtproxy.realtime.dialect import canonical
 from rtproxy.replay import diagnosis
@@ -113,7 +114,11 @@ class Player:
         if self._over:
             return []
         self._begin(now)
-        actions = self._take(message, now)
+        try:
+            actions = self._take(message, now)
+        except ReplayError as error:
+            why = diagnosis.matcher_failed(self._progress, parse_message(message), str(error))
+            actions = self._object(lambda: why)
         if not self._over:
             self._open_gates(now)
             actions += self.advance(now)

@@ -8,6 +8,7 @@
 | too little audio | the rest of the tape waits for more audio than was sent |
 | early disconnect | the peer left before the tape was at its end |
 | wrong role | the peer sends what only the other side of the protocol sends |
+| broken matcher | a matcher of the user's raised an exception |
 | more | so many mismatches that the rest of them is only counted |
 """
 
@@ -27,6 +28,7 @@ Kind = Literal[
     "too little audio",
     "early disconnect",
     "wrong role",
+    "broken matcher",
     "more",
 ]
 CODE = "rtproxy_mismatch"

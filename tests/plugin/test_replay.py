@@ -58,6 +58,67 @@ def test_the_exception_that_followed_from_a_mismatch_is_named(recorded: Project)
     assert "The test then ended with ConnectionClosedError: received 1008" in text
 
 
+def test_a_mismatch_in_a_fixture_is_the_error_too(recorded: Project) -> None:
+    recorded.write(
+        """
+        @pytest.fixture
+        def agent(rtproxy):
+            with open_session(rtproxy) as ws:
+                ws.send(json.dumps({"type": "input_audio_buffer.clear"}))
+                while True:
+                    ws.recv()
+                yield ws
+
+        @pytest.fixture
+        def broken(rtproxy):
+            raise OSError("no such microphone")
+
+        @pytest.mark.rtproxy("greeting")
+        def test_greets(agent): pass
+
+        @pytest.mark.rtproxy("greeting")
+        def test_listens(broken): pass
+        """
+    )
+    result = recorded.run()
+    result.assert_outcomes(errors=2)
+    text = shown(result)
+    assert text.count("Mismatch (unexpected): input_audio_buffer.clear came where") == 1
+    assert "The test then ended with ConnectionClosedError: received 1008" in text
+    assert "OSError: no such microphone" in text
+    assert "was not played" not in text
+
+
+def test_a_mismatch_in_a_test_case_of_unittest_is_its_failure(recorded: Project) -> None:
+    recorded.write(
+        """
+        import os, types, unittest
+
+        @pytest.mark.rtproxy("greeting")
+        class TestGreeting(unittest.TestCase):
+            def setUp(self):
+                url = os.environ["RTPROXY_URL"].replace("http", "ws", 1) + "/v1/realtime"
+                self.rtproxy = types.SimpleNamespace(ws_url=url)
+            def test_follows(self):
+                talk(self.rtproxy, "Hello", "Thanks")
+            def test_says_something_else(self):
+                self.assertEqual(talk(self.rtproxy, "Hullo")[-1], "response.done")
+            def test_leaves(self):
+                talk(self.rtproxy, "Hello")
+            def test_is_wrong_by_itself(self):
+                talk(self.rtproxy, "Hello", "Thanks")
+                self.assertEqual("tea", "coffee")
+        """
+    )
+    result = recorded.run()
+    result.assert_outcomes(passed=1, failed=3)
+    text = shown(result)
+    assert 'item.content[0].text: expected "Hello", received "Hullo"' in text
+    assert "The test then ended with AssertionError: 'error' != 'response.done'" in text
+    assert "early disconnect" in text
+    assert "'tea' != 'coffee'" in text
+
+
 def test_an_unfinished_tape_fails_the_test_that_passed(recorded: Project) -> None:
     recorded.write(greeting("'Hello'"))
     result = recorded.run()

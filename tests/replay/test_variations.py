@@ -1,6 +1,7 @@
 """What a client may do differently and still be the same client."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -263,6 +264,28 @@ def test_ignored_paths_and_custom_matchers() -> None:
         .finish()
         .ok
     )
+
+
+def test_a_matcher_that_raises_is_named_and_nobody_else_is_blamed() -> None:
+    tape = Tape().client(user("Today is Monday")).server("conversation.item.added")
+
+    def same_price(recorded: Any, received: Any) -> bool | None:
+        return bool(recorded["item"]["price"] == received["item"]["price"])
+
+    def too_few(recorded: Any) -> bool | None:
+        return None
+
+    for matcher, message in (
+        (same_price, rf"the matcher same_price raised KeyError: 'price', at {__file__}:\d+\."),
+        (too_few, r"the matcher .*too_few raised TypeError: .* 1 positional argument .*"),
+    ):
+        for mode in ("strict", "lenient"):
+            _, player = play(tape, [user("Today is Monday")], matchers=[matcher], match=mode)
+            outcome = player.finish()
+            (report,) = outcome.reports if mode == "strict" else outcome.warnings[:1]
+            assert report.kind == "broken matcher"
+            assert re.fullmatch(message, report.message), report.message
+            assert "returns None" in report.advice[0]
 
 
 @pytest.mark.parametrize(
