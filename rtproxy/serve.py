@@ -8,7 +8,6 @@ blocks does not block them.
 """
 
 import asyncio
-import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
@@ -25,6 +24,7 @@ from rtproxy.record.status import Status, Traffic
 from rtproxy.replay.fault import parse_faults
 from rtproxy.replay.loader import load_shelf
 from rtproxy.replay.matching import CustomMatcher, Mode
+from rtproxy.replay.options import functions, patterns, seconds, texts
 from rtproxy.replay.outcome import Outcome
 from rtproxy.replay.pacing import parse_speed
 from rtproxy.replay.player import STALL_S, TRAILING
@@ -205,12 +205,12 @@ class ReplayServer(_Managed[TapeServer]):
             tls=tls,
             match=match,
             speed=parse_speed(speed) if isinstance(speed, str) else speed,
-            stall_s=stall,
-            ignore=ignore,
-            matchers=matchers,
-            trailing=trailing,
+            stall_s=seconds(stall, "stall"),
+            ignore=texts(ignore, "ignore"),
+            matchers=functions(matchers, "matchers"),
+            trailing=texts(trailing, "trailing"),
             loop=loop,
-            faults=parse_faults(faults, seed),
+            faults=parse_faults(texts(faults, "faults"), seed),
             witnesses=MAX_SESSIONS,
         )
         paths = [tapes] if isinstance(tapes, str | Path) else tapes
@@ -279,7 +279,8 @@ class RecordProxy(_Managed[Proxy]):
     With `tls`, clients speak TLS and must trust `ca`. `upstream_ca` is a file of certificates by
     which the upstream is trusted besides the system's.
 
-    Raises UpstreamError, TapeError or ListenError on start. See docs/record.md.
+    Raises ReplayError for a pattern of `redact` that is none, at once; UpstreamError, TapeError or
+    ListenError on start. See docs/record.md.
     """
 
     def __init__(
@@ -304,7 +305,7 @@ class RecordProxy(_Managed[Proxy]):
             out=Path(out),
             http=http,
             durability=durability,
-            redact=[re.compile(pattern) for pattern in redact],
+            redact=patterns(redact, "redact"),
         )
         self._out = Path(out)
         self._begun: list[Traffic] = []

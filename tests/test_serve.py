@@ -149,6 +149,20 @@ def test_options(tmp_path: Path) -> None:
     assert "x" in seen
 
 
+def test_one_text_stands_for_a_list_of_one(tmp_path: Path) -> None:
+    done = Tape().client("session.update", voice="ash").server("session.updated", account="acct_7")
+    path = write_tape(tmp_path / "update.rtape", done.client("input_audio_buffer.clear"))
+    with rtproxy.ReplayServer(path, ignore="voice", trailing="input_audio_buffer.clear") as server:
+        proxy = rtproxy.RecordProxy(upstream=server.url, out=tmp_path / "new", redact="acct_[0-9]+")
+        with proxy, connect(proxy.ws_url + QUERY) as client:
+            client.send(event("session.update", voice="oak"))
+            assert "acct_7" in str(client.recv())
+        server.verify()
+    taped = proxy.tapes[0].read_bytes()
+    assert b"acct_7" not in taped
+    assert b"session.updated" in taped
+
+
 def test_what_is_wrong_is_said_at_once(tmp_path: Path, tape: Path) -> None:
     with pytest.raises(TapeError, match="There is no file"):
         rtproxy.ReplayServer(tmp_path / "none.rtape")
@@ -160,6 +174,19 @@ def test_what_is_wrong_is_said_at_once(tmp_path: Path, tape: Path) -> None:
         rtproxy.ReplayServer(tape, match="loose")  # type: ignore[arg-type]
     with pytest.raises(ReplayError, match="no fault"):
         rtproxy.ReplayServer(tape, faults=["nonsense"])
+    wrong: dict[str, Any]
+    for wrong, why in (
+        ({"stall": "long"}, "stall is 'long'; it takes a number of seconds above 0"),
+        ({"stall": -1}, "stall is -1"),
+        ({"ignore": [3]}, "ignore takes texts, and 3 is none"),
+        ({"ignore": 3}, "ignore is 3; it takes texts"),
+        ({"matchers": ["same"]}, "matchers takes functions, and 'same' is none"),
+        ({"faults": "hiccup"}, "'hiccup' is no fault"),
+    ):
+        with pytest.raises(ReplayError, match=why):
+            rtproxy.ReplayServer(tape, **wrong)
+    with pytest.raises(ReplayError, match=r"redact: 'acct_\(' is no regular expression"):
+        rtproxy.RecordProxy(upstream="http://127.0.0.1:1", out=tmp_path, redact=["acct_("])
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = rtproxy.ReplayServer(tape, port=taken.getsockname()[1])
         with pytest.raises(ListenError, match="in use"):

@@ -4,7 +4,6 @@ connection ─▶ does an unused tape fit? ─┬▶ yes: the replay server play
                                         └▶ no: the proxy passes it on, and tapes it
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from rtproxy.pytest_plugin.tapeset import tapes_in
 from rtproxy.record.proxy import Proxy
 from rtproxy.record.proxy import Settings as ProxySettings
 from rtproxy.record.status import Status
+from rtproxy.replay.options import patterns
 from rtproxy.replay.selection import Asked, Shelf
 from rtproxy.replay.server import OWN_PATH, Settings, TapeServer
 from rtproxy.serve import Background, ReplayServer, sessions_on
@@ -72,8 +72,8 @@ class EpisodesServer(ReplayServer):
         super().__init__(tapes, **replay)
         self._out = out
         self._status = Status()
-        patterns = [re.compile(pattern) for pattern in redact]
-        settings = ProxySettings(upstream=upstream, port=0, out=out, http="all", redact=patterns)
+        hidden = patterns(redact, "redact")
+        settings = ProxySettings(upstream=upstream, port=0, out=out, http="all", redact=hidden)
         server = TapesAndUpstream(
             self._server.shelf, self._server.settings, Proxy(settings, self._status)
         )

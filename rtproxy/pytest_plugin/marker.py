@@ -10,6 +10,7 @@ import pytest
 
 from rtproxy.errors import ReplayError
 from rtproxy.replay.matching import Mode as Match
+from rtproxy.replay.options import patterns
 
 REPLAY_OPTIONS = (
     "match", "speed", "stall", "ignore", "matchers", "trailing", "loop", "faults", "seed",
@@ -35,7 +36,7 @@ class Marker:
 def read_marks(marks: Iterable[pytest.Mark]) -> Marker:
     """Merge a test's marks, closest first: what a test says goes before its class and module.
 
-    Raises ReplayError for an option that there is not.
+    Raises ReplayError for an option that there is not, or that means nothing.
     """
     found: dict[str, Any] = {}
     for mark in marks:
@@ -53,6 +54,7 @@ def read_marks(marks: Iterable[pytest.Mark]) -> Marker:
         found = said | found
     if "match" in found and found["match"] not in MATCHES:
         raise ReplayError(f"match is {found['match']!r}; it may be {', '.join(MATCHES)}.")
+    patterns(found.get("redact", ()), "redact")  # before it is recorded, when it would be too late
     return Marker(
         found.pop("name", None),
         found.pop("upstream", None),

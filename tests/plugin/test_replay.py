@@ -223,7 +223,9 @@ def test_lenient_matching_warns(recorded: Project) -> None:
     "options",
     [
         "ignore=['item.content[0].text']",
+        "ignore='item.content[0].text'",
         "matchers=[lambda recorded, received: True]",
+        "matchers=lambda recorded, received: True",
     ],
 )
 def test_what_may_differ_is_said_in_the_marker(recorded: Project, options: str) -> None:
@@ -277,6 +279,7 @@ def test_faults_are_played_and_do_not_count_as_unfinished(recorded: Project) -> 
         ("speed='slow'", "slow"),
         ("ignore=['item..']", "item.."),
         ("faults=['hiccup']", "hiccup"),
+        ("redact=['acct_(']", "redact: 'acct_(' is no regular expression: missing ), unterminated"),
         ("name='/etc/passwd'", "'/etc/passwd' is no name for a tape"),
     ],
 )
