@@ -5,7 +5,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import aiohttp
 from aiohttp import web
@@ -19,7 +19,9 @@ from rtproxy.record.refusal import unreachable_body
 from rtproxy.record.response import Relayed
 from rtproxy.record.status import Status, Traffic
 from rtproxy.record.tapes import Tape, Tapes
+from rtproxy.record.upstream import Upstream
 from rtproxy.tape.record import FROM_SERVER, INJECTED, REDACTED
+from rtproxy.tape.redaction import Redactor
 from rtproxy.wire.body import decode_body
 from rtproxy.wire.handshake import end_to_end_headers
 
@@ -76,8 +78,12 @@ class HttpRelay:
         taped = outgoing.taped and (
             self._mode == "all" or (self._mode == "realtime" and is_realtime_path(path))
         )
-        traffic = Traffic(path, connection="http")
-        exchange = Exchange(self._tapes if taped else None, traffic, request, outgoing)
+        redactor = self._tapes.redactor(outgoing.secrets)
+        clean_target, clean_headers = redactor.request(outgoing.target, outgoing.headers)
+        asked = {"method": request.method, "target": clean_target, "headers": clean_headers}
+        traffic = Traffic(clean_target.split("?", 1)[0], connection="http")
+        tapes = self._tapes if taped else None
+        exchange = Exchange(tapes, traffic, request, outgoing.upstream, redactor, asked)
         sent = [
             (name, value)
             for name, value in end_to_end_headers(list(outgoing.sent), websocket=False)
@@ -131,24 +137,20 @@ class Exchange:
         tapes: Tapes | None,
         traffic: Traffic,
         request: web.BaseRequest,
-        outgoing: Outgoing,
+        upstream: Upstream,
+        redactor: Redactor,
+        asked: dict[str, Any],
     ) -> None:
         self._tapes = tapes
-        self._upstream = outgoing.upstream
+        self._upstream = upstream
+        self._redactor = redactor
+        self._asked = asked
         self._traffic = traffic
         self._request = request
         self._tape: Tape | None = None
         self._upload = Body(
             request.headers.get("Content-Encoding", ""), request.headers.get("Content-Type", "")
         )
-        if tapes is not None:
-            self._redactor = tapes.redactor(outgoing.secrets)
-            clean_target, clean_headers = self._redactor.request(outgoing.target, outgoing.headers)
-            self._asked = {
-                "method": request.method,
-                "target": clean_target,
-                "headers": clean_headers,
-            }
 
     async def uploaded(self) -> AsyncIterator[bytes]:
         """The request's body, chunk by chunk, kept for the tape as it goes by."""
@@ -199,9 +201,8 @@ class Exchange:
         if self._tapes is not None:
             self._begin(None)
             if self._tape is not None:
-                data, _ = self._redactor.data({"status": 502, "body": unreachable_body(error)})
-                flags = FROM_SERVER | INJECTED
-                self._tape.writer.control(self._tape.now_ns(), flags, "refused", data)
+                data = {"status": 502, "body": unreachable_body(error)}
+                self._tape.control(FROM_SERVER | INJECTED, "refused", data)
             await self.seal()
 
     async def left(self, error: ClientLeft) -> None:
@@ -215,12 +216,12 @@ class Exchange:
         """Tape that the exchange broke off."""
         if self._tape is not None:
             flags = FROM_SERVER if from_server else 0
-            self._tape.writer.control(self._tape.now_ns(), flags, "reset", {"error": str(error)})
+            self._tape.control(flags, "reset", {"error": str(error)})
 
     def mark(self, text: str) -> None:
         """Put a marker on the tape: something that the proxy did, in words."""
         if self._tape is not None:
-            self._tape.writer.control(self._tape.now_ns(), 0, "marker", {"text": text})
+            self._tape.control(0, "marker", {"text": text})
 
     async def seal(self) -> None:
         """Finish the tape, if there is one."""
@@ -280,8 +281,7 @@ class Exchange:
 
     def _gap(self, flags: int, reason: str, size: int) -> None:
         assert self._tape is not None
-        data = {"reason": reason, "bytes": size}
-        self._tape.writer.control(self._tape.now_ns(), flags, "gap", data)
+        self._tape.control(flags, "gap", {"reason": reason, "bytes": size})
         self._flush(self._tape)
 
     def _flush(self, tape: Tape) -> None:

@@ -11,6 +11,7 @@ from rtproxy.realtime.finding import Severity
 from rtproxy.realtime.stage import WORDS
 from rtproxy.record.insight import Found, Insight
 from rtproxy.record.status import Status, Traffic
+from rtproxy.tape.escape import visible
 
 REFRESH_PER_SECOND = 4
 SHOWN_SESSIONS = 12
@@ -75,8 +76,7 @@ class LiveDisplay:
 
     def _say(self, line: str, style: str) -> None:
         # What is in it came over the network: nothing of it may move the cursor.
-        shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
-        self._console.print(Text(shown, style=style), soft_wrap=True)
+        self._console.print(Text(visible(line), style=style), soft_wrap=True)
 
     def render(self) -> RenderableType:
         """The table of open sessions with a line of totals under it."""
@@ -114,8 +114,8 @@ def cells_of(traffic: Traffic) -> dict[str, Text]:
     """What stands in a connection's row, by column."""
     how = how_it_goes(traffic.insight)
     return {
-        "tape": Text(traffic.name, style="red" if traffic.note else ""),
-        "model": Text(traffic.model or "–"),
+        "tape": Text(visible(traffic.name), style="red" if traffic.note else ""),
+        "model": Text(visible(traffic.model or "–")),
         **dict(zip(HOW_IT_GOES, how, strict=True)),
         COUNTS[0]: Text(f"{traffic.messages_up:,}"),
         COUNTS[1]: Text(f"{traffic.messages_down:,}"),

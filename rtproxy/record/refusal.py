@@ -1,6 +1,7 @@
 """A WebSocket handshake that was not answered with 101: passed on as it is, and taped."""
 
 import asyncio
+from http import HTTPStatus
 
 import aiohttp
 import orjson
@@ -43,14 +44,14 @@ async def relay_refusal(
         # It broke off, on either side: the client must see that it is incomplete.
         if tape is not None:
             flags = FROM_SERVER if isinstance(error, aiohttp.ClientPayloadError) else 0
-            tape.writer.control(tape.now_ns(), flags, "reset", {"error": str(error)})
+            tape.control(flags, "reset", {"error": str(error)})
         if request.transport is not None:
             request.transport.abort()
     finally:
         response.close()
         if tape is not None:
             await seal(tape, response, body)
-        status.end(traffic, "refused", f"refused with {response.status} {response.reason or ''}")
+        status.end(traffic, "refused", f"refused with {response.status} {phrase(response.status)}")
     return relayed
 
 
@@ -77,9 +78,14 @@ async def note_departure(
 ) -> None:
     """Tape a handshake whose client did not wait for the answer."""
     if tape is not None:
-        tape.writer.control(tape.now_ns(), 0, "reset", {"error": str(left)})
+        tape.control(0, "reset", {"error": str(left)})
         await asyncio.to_thread(tape.writer.seal, tape.now_ns())
     status.end(traffic, "closed")
+
+
+def phrase(status: int) -> str:
+    """What a status is called: not what the server calls it, which may be anything."""
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
 
 
 def unreachable_body(error: UpstreamError) -> bytes:
@@ -108,7 +114,6 @@ async def _seal(
         data["body"] = clean
         if changed:
             flags |= REDACTED
-    t_ns = tape.now_ns()
-    tape.writer.control(t_ns, flags, "refused", data)
+    tape.control(flags, "refused", data)
     tape.writer.flush()
     await asyncio.to_thread(tape.writer.seal, tape.now_ns())

@@ -163,7 +163,8 @@ class SessionRecorder(Follower):
         try:
             for event in events:
                 self._write_control(event, t_ns, flags)
-            self._writer.control(t_ns, flags, name, data)
+            clean, changed = self._redactor.data(data)
+            self._writer.control(t_ns, flags | REDACTED if changed else flags, name, clean)
             self._flush()
         except Exception as error:
             self._fail(error)

@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from rtproxy.errors import TapeError
 from rtproxy.record.status import Status, Traffic
 from rtproxy.record.upstream import Upstream
 from rtproxy.tape.library import Library
+from rtproxy.tape.record import REDACTED
 from rtproxy.tape.redaction import Redactor
 from rtproxy.tape.writer import Durability, TapeWriter
 
@@ -31,6 +32,11 @@ class Tape:
     def now_ns(self) -> int:
         """Nanoseconds since the tape's start."""
         return time.monotonic_ns() - self.started_ns
+
+    def control(self, flags: int, name: str, data: Mapping[str, Any]) -> None:
+        """Put on it that something has happened now. A peer may have had a hand in the words."""
+        clean, changed = self.redactor.data(data)
+        self.writer.control(self.now_ns(), flags | REDACTED if changed else flags, name, clean)
 
 
 class Tapes:

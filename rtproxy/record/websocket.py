@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import parse_qsl
 
 import aiohttp
 from aiohttp import web
@@ -34,11 +35,11 @@ class WebSocketRelay:
 
     async def relay(self, request: web.BaseRequest, outgoing: Outgoing) -> web.StreamResponse:
         """Serve one upgrade request until both of its connections are gone."""
-        path = outgoing.target.split("?", 1)[0]
-        traffic = Traffic(path, model=request.query.get("model"))
         redactor = self._tapes.redactor(outgoing.secrets)
         clean_target, clean_headers = redactor.request(outgoing.target, outgoing.headers)
         asked = {"method": request.method, "target": clean_target, "headers": clean_headers}
+        path, _, query = clean_target.partition("?")
+        traffic = Traffic(path, model=dict(parse_qsl(query)).get("model"))
 
         def begin(response: dict[str, Any] | None) -> Tape | None:
             if not outgoing.taped:

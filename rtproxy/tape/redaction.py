@@ -110,7 +110,10 @@ class Redactor:
             is_cookie = name.lower() in ("cookie", "set-cookie")
             self._learn_all(spans, MIN_COOKIE_LENGTH if is_cookie else MIN_LENGTH)
         return [
-            [name, value if name.lower() in VERBATIM_HEADERS else self._replace(value, spans)[0]]
+            [
+                self._replace(name)[0],
+                value if name.lower() in VERBATIM_HEADERS else self._replace(value, spans)[0],
+            ]
             for (name, value), spans in zip(headers, places, strict=True)
         ]
 
@@ -161,7 +164,7 @@ class Redactor:
         if isinstance(value, list | tuple):
             if key == "headers" and all(_is_header(item) for item in value):
                 lines = self.headers([(name, text) for name, text in value])
-                return lines, any(new[1] != old[1] for new, old in zip(lines, value, strict=True))
+                return lines, any(new != list(old) for new, old in zip(lines, value, strict=True))
             items = [self._member(key, item) for item in value]
             return [item for item, _ in items], any(changed for _, changed in items)
         return value, False

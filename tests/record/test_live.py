@@ -80,6 +80,13 @@ def test_what_is_found_is_a_line_and_cannot_move_the_cursor() -> None:
     assert "\x1b[2J" not in text
 
 
+def test_what_a_client_calls_its_model_cannot_move_the_cursor() -> None:
+    traffic = Traffic("/v1/\x9b2J", model="gpt\x1b]52;c;AAAA\x07\x1b[2J\u202e")
+    assert shown(140, traffic)[1].startswith(
+        r"/v1/\x9b2J – – – 0 0 gpt\x1b]52;c;AAAA\x07\x1b[2J\u202e"
+    )
+
+
 def test_an_insight_is_a_line_and_comes_back() -> None:
     found = (Found("info", "late-transcript", 1, "It’s late."), Found("error", "x", None, ""))
     for insight in (INSIGHT, Insight(NAME, found=found), Insight(NAME, behind=True)):

@@ -22,7 +22,10 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from rtproxy.record.proxy import Proxy, Settings
+from rtproxy.record.status import Status
 from rtproxy.tape.reader import open_tape
+from rtproxy.tape.repair import verify
 from rtproxy.wire.frame import Opcode, encode_frame
 from tests.commandline import call
 from tests.record.process import recording
@@ -224,6 +227,90 @@ class Mirror:
             yield f"http://{host}:{port}"
         finally:
             await runner.cleanup()
+
+
+def head(status: bytes, *headers: bytes) -> bytes:
+    return b"\r\n".join((b"HTTP/1.1 " + status, *headers, b"", b""))
+
+
+ODD_ANSWERS: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
+    "a header's name": lambda s: (head(b"204 No", s + b": 1"), b""),
+    "an encoding": lambda s: (
+        head(b"200 OK", b"Content-Length: 1", b"Content-Encoding: " + s), b"x"),
+    "a reason": lambda s: (head(b"401 " + s, b"Content-Length: 0"), b""),
+    "a refusal's encoding": lambda s: (
+        head(b"403 No", b"Content-Length: 1", b"Content-Encoding: " + s), b"x"),
+    "a broken chunk": lambda s: (
+        head(b"200 OK", b"Content-Type: text/event-stream", b"Transfer-Encoding: chunked")
+        + b"9\r\n: hello\n\n\r\n", s + b"\r\n"),
+    "no status": lambda s: (b"HTTP/9.9 " + s + b"\r\n\r\n", b""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+@pytest.mark.parametrize("answer", ODD_ANSWERS.values(), ids=ODD_ANSWERS.keys())
+async def test_an_odd_answer_does_not_give_it_away(
+    tmp_path: Path, answer: Callable[[bytes], tuple[bytes, bytes]], upgrade: bool
+) -> None:
+    secret = opaque()
+    first, rest = answer(secret.encode())
+
+    async def server(wire: Wire) -> None:
+        await wire.take_head()
+        await wire.send(first)
+        if b"hello" in first:
+            await hello.wait()
+        await wire.send(rest)
+
+    said: list[str] = []
+    hello = asyncio.Event()
+    status = Status(watch=lambda traffic, sentence: said.append(f"{traffic}{sentence}"))
+    async with listening(server) as (port, done):
+        settings = Settings(f"http://127.0.0.1:{port}", port=0, out=tmp_path / "out", http="all")
+        async with Proxy(settings, status) as proxy:
+            wire = Wire(socket.create_connection(("127.0.0.1", int(proxy.url.rsplit(":", 1)[1]))))
+            asked = [
+                "GET /v1/realtime/{0} HTTP/1.1",
+                "Host: localhost",
+                "Authorization: Bearer {0}",
+            ]
+            asked += ["Connection: Upgrade", "Upgrade: websocket"] if upgrade else []
+            await wire.send("\r\n".join([*asked, "", ""]).format(secret).encode())
+            await wire.take_head()
+            if b"hello" in first:
+                while b"hello" not in wire.received:
+                    assert await wire.take(1)
+            hello.set()
+            await asyncio.wait_for(done, 30)
+            wire.close()
+    (tmp_path / "out" / "said").write_text("\n".join(said))
+    assert_nowhere(tmp_path / "out", secret)
+    (path,) = (tmp_path / "out").glob("*.rtape")
+    assert verify(path).state == "sealed"
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+async def test_what_is_said_of_a_request_that_is_not_taped(tmp_path: Path, upgrade: bool) -> None:
+    secret = opaque()
+
+    async def server(wire: Wire) -> None:
+        await wire.take_head()
+        await wire.send(head(b"204 No"))
+
+    said: list[str] = []
+    status = Status(watch=lambda traffic, sentence: said.append(f"{traffic}{sentence}"))
+    async with listening(server) as (port, done):
+        settings = Settings(f"http://127.0.0.1:{port}", port=0, out=tmp_path / "out", http="none")
+        async with Proxy(settings, status) as proxy:
+            headers = {"api-key": secret} | ({"Connection": "Upgrade", "Upgrade": "websocket"}
+                                             if upgrade else {})  # fmt: skip
+            async with aiohttp.ClientSession(headers=headers) as session:
+                target = f"{proxy.url}/users/{secret}?model=gpt-{secret}"
+                async with session.get(target) as answer:
+                    assert answer.status == 204
+            await asyncio.wait_for(done, 30)
+    assert any("/users/REDACTED:" in one for one in said)
+    assert secret not in "".join(said)
 
 
 async def test_handshakes_and_what_comes_back_of_them(tmp_path: Path) -> None:
