@@ -61,9 +61,10 @@ class Answers:
         known = item_id in self.conversation.items or self.turns.knows(item_id)
         self._learn(entry, now_ms, event.seq)
         self.conversation.place(item_id, string(event.data, "previous_item_id"))
-        made = self.turns.confirm(item_id, string(entry, "type"))
-        text = typed_text(entry)
-        if not known and not made and string(entry, "role") == "user" and text:
+        role, text = string(entry, "role"), typed_text(entry)
+        if known or self.turns.confirm(item_id, string(entry, "type"), role):
+            return
+        if role == "user" and text:
             # Somebody else typed it, or the client did before the tape began.
             self.turns.type(text, now_ms, event.seq)
 

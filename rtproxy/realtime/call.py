@@ -231,7 +231,7 @@ class Call:
 
     def _create_item(self, event: RealtimeEvent) -> None:
         item = mapping(event.data, "item")
-        kind, turn = string(item, "type"), None
+        kind, role, turn = string(item, "type"), string(item, "role"), None
         if kind == "function_call_output":
             call = self.answers.conversation.call(string(item, "call_id"), None)
             if call is not None and call.output_ms is None:
@@ -239,11 +239,11 @@ class Call:
                 call.output = output if isinstance(output, str) else None
                 call.output_ms, call.output_seq = self.now_ms, event.seq
                 self._told = self.answers.turn_of(call.response_id)
-        elif string(item, "role") == "user":
+        elif role == "user":
             turn = self.turns.type(typed_text(item), self.now_ms, event.seq)
-        elif string(item, "role") == "assistant":
+        elif role == "assistant":
             self.turns.forget_typed()  # what was typed before is history, told again
-        self.turns.made(Created(event.seq, string(item, "id"), kind, turn))
+        self.turns.made(Created(event.seq, string(item, "id"), kind, role, turn))
 
     def _ask(self, event: RealtimeEvent) -> None:
         asked = mapping(event.data, "response")
@@ -313,10 +313,9 @@ class Call:
 
     def _error(self, event: RealtimeEvent) -> None:
         problem = self._causes.problem(event.data, self.now_ms, event.seq)
-        self.problems.append(problem)
         cause, seq = problem.cause_type, problem.cause_seq
         if problem.code == ACTIVE_RESPONSE or cause == "response.create":
-            self._refuse_response(problem)
+            problem = self._refuse_response(problem)
         elif cause == "session.update" and seq is not None:
             update = self.updates[seq]
             update.error_seq, update.problem = event.seq, problem
@@ -326,14 +325,19 @@ class Call:
             self.turns.refuse_commit()
         elif cause == "conversation.item.create":
             self.turns.refuse_item(seq)
+        self.problems.append(problem)
 
-    def _refuse_response(self, problem: Problem) -> None:
-        ask = self.answers.responses.refuse(problem.event_id)
+    def _refuse_response(self, problem: Problem) -> Problem:
+        """What was refused is the client's request, or else what the server would have said."""
+        inside = problem.code == ACTIVE_RESPONSE
+        ask = self.answers.responses.refuse(problem.event_id, inside=inside)
         turn = self.turns.number(ask.turn) if ask else self.turns.promised
         if ask is None:
             self.turns.promised = None
+            problem = problem if problem.certain else problem.without_cause
         if turn is not None:
             turn.refused = problem
+        return problem
 
     def _limits(self, event: RealtimeEvent) -> None:
         self.rate_limits = mappings(event.data, "rate_limits")

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from rtproxy.realtime.player import Player, Track
 from rtproxy.realtime.turn import Interruption, Turn
 
+ROUNDING_MS = 1.0
+"""Clients tell whole milliseconds."""
+
 
 class Interruptions:
     """Stops the virtual player where a client stops its own, and notes what was cut.
@@ -62,9 +65,9 @@ class Interruptions:
             cut = self._cut(stopped, t_ms, seq, speaking)
         if cut is None:
             track = self._player.tracks.get(item_id)
-            if track is None or by_server:
+            if track is None or by_server or _all_of(track, audio_end_ms):
                 return
-            cut = self._note(track, t_ms, seq, speaking)  # it had played to its end
+            cut = self._note(track, t_ms, seq, speaking)  # by the player it was over
         if not by_server:
             cut.react(t_ms, seq)
         if cut.truncated_by != "client":
@@ -102,3 +105,8 @@ class Interruptions:
         if track.response_id is not None:
             self._of_response[track.response_id] = cut
         return cut
+
+
+def _all_of(track: Track, audio_end_ms: float | None) -> bool:
+    """Whether this much of an item is all of it; clients truncate what was played, too."""
+    return audio_end_ms is not None and audio_end_ms >= track.received_ms - ROUNDING_MS

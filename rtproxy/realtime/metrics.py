@@ -9,8 +9,9 @@ Nothing is guessed. Tags say what a number rests on:
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from statistics import median
 from typing import Any, Literal
@@ -72,20 +73,25 @@ class Meter:
             **self.tokens(),
             "turns": sum(turn.has_caller for turn in self.call.turns.all),
             "responses": len(self.call.answers.responses.by_id),
-            "tool_calls": len(self.call.answers.conversation.calls),
+            "tool_calls": self.tool_calls(),
             "barge_ins": self.barge_ins(),
             "errors": len(self.call.problems),
         }
 
     def barge_ins(self) -> int:
-        """How often the caller cut the assistant off."""
+        """How often the caller cut the assistant off; one speech may cut several items."""
         cuts = (cut for turn in self.call.turns for cut in turn.interruptions)
-        return sum(cut.by is not None for cut in cuts)
+        return len({(cut.by.n, cut.started_ms) for cut in cuts if cut.by is not None})
+
+    def tool_calls(self) -> int:
+        """How many calls the model made; what the client tells of earlier ones is history."""
+        calls = self.call.answers.conversation.calls.values()
+        return sum(call.response_id is not None for call in calls)
 
     def talk_ratio(self) -> Value:
         """The assistant's share of all that was said, from 0 to 1."""
-        if not self.call.plays:
-            return None
+        if not self.call.plays or any(t.kind == "commit" and not t.speech for t in self.call.turns):
+            return None  # how much of what a client commits is speech, nobody says
         spoken = [s.spoken_ms for t in self.call.turns.all for s in t.speech]
         heard = sum(track.heard_ms(self.call.now_ms) for t in self.tracks.values() for track in t)
         if any(ms is None for ms in spoken):
@@ -100,13 +106,13 @@ class Meter:
     # The metrics of a turn.
 
     def voice_to_voice(self, turn: Turn) -> Value:
-        return self._since(self._speech_end(turn), self.first_audio(turn))
+        return self._since(self.speech_end(turn), self.first_audio(turn))
 
     def endpoint(self, turn: Turn) -> Value:
         speech = self._speech(turn)
         if speech is None or not self._timed(turn):
             return None
-        return self._since(self._speech_end(turn), speech.stopped_ms)
+        return self._since(self.speech_end(turn), speech.stopped_ms)
 
     def queue(self, turn: Turn) -> Value:
         first = turn.responses[0] if turn.responses else None
@@ -152,11 +158,7 @@ class Meter:
         if not self.call.plays or not self._timed(turn):
             return None
         total = 0.0
-        for speech in turn.speech:
-            start = speech.started_ms if speech.onset_ms is None else speech.onset_ms
-            end = speech.stopped_ms if speech.fell_silent_ms is None else speech.fell_silent_ms
-            if end is None:  # nobody knows how long it lasted, unless it still does
-                end = self.call.now_ms if turn is self.call.turns.open else start
+        for start, end in self._spoken(turn):
             total += self._played_between(start, end)
         return total if turn.speech else None
 
@@ -165,8 +167,8 @@ class Meter:
         if waited is None or not self.call.plays:
             return None
         parts = [part for track in self.audio_of(turn) for part in track.segments]
-        gaps = (after.start_ms - part.end_ms for part, after in pairwise(parts))
-        return waited + sum(max(0.0, gap) for gap in gaps)
+        gaps = ((part.end_ms, after.start_ms) for part, after in pairwise(parts))
+        return waited + sum(self._silent_between(start, end) for start, end in gaps)
 
     # What they rest on.
 
@@ -191,7 +193,7 @@ class Meter:
     def _speech(self, turn: Turn) -> Speech | None:
         return turn.speech[-1] if turn.speech else None
 
-    def _speech_end(self, turn: Turn) -> Value:
+    def speech_end(self, turn: Turn) -> Value:
         """When the caller fell silent: by the server's detection, or the client's commit."""
         if not self._timed(turn):
             return None
@@ -214,6 +216,41 @@ class Meter:
                 break
             total += max(0.0, min(part.end_ms, end_ms) - max(part.start_ms, start_ms))
         return total
+
+    def _spoken(self, turn: Turn) -> Iterator[tuple[float, float]]:
+        """When the caller was to be heard in a turn."""
+        for speech in turn.speech:
+            start = speech.started_ms if speech.onset_ms is None else speech.onset_ms
+            end = speech.stopped_ms if speech.fell_silent_ms is None else speech.fell_silent_ms
+            if end is None:  # nobody knows how long it lasted, unless it still does
+                end = self.call.now_ms if turn is self.call.turns.open else start
+            yield start, end
+
+    def _silent_between(self, start_ms: float, end_ms: float) -> float:
+        """How much of a span of time nobody was to be heard in: another turn may lie within."""
+        if end_ms <= start_ms:
+            return 0.0
+        silent, at = 0.0, start_ms
+        index = bisect_right(self._sound, start_ms, key=lambda span: span[0])
+        for start, end in self._sound[max(0, index - 1) :]:
+            if start >= end_ms:
+                break
+            silent += max(0.0, start - at)
+            at = min(max(at, end), end_ms)
+        return silent + end_ms - at
+
+    @cached_property
+    def _sound(self) -> list[tuple[float, float]]:
+        """When anybody was to be heard: spans in order, none of which touch."""
+        spans = [(part.start_ms, part.end_ms) for part in self._played]
+        spans += [span for turn in self.call.turns for span in self._spoken(turn)]
+        joined: list[tuple[float, float]] = []
+        for start, end in sorted(spans):
+            if joined and start <= joined[-1][1]:
+                start, before = joined.pop()
+                end = max(end, before)
+            joined.append((start, end))
+        return joined
 
 
 def _tokens(responses: Iterable[Response]) -> dict[str, Value]:
@@ -243,7 +280,7 @@ METRICS = (
     Metric("tool_ms", "ms", "wire", Meter.tool),
     Metric("audio_ms", "ms", "wire", Meter.audio),
     Metric("heard_ms", "ms", "est", Meter.heard),
-    Metric("prebuffer_ms", "ms", "wire", Meter.prebuffer),
+    Metric("prebuffer_ms", "ms", "est", Meter.prebuffer),
     Metric("barge_in_ms", "ms", "wire", Meter.barge_in),
     Metric("barge_in_detection_ms", "ms", "vad", Meter.barge_in_detection),
     Metric("overlap_ms", "ms", "est", Meter.overlap),

@@ -66,7 +66,7 @@ def false_barge_in(meter: Meter) -> Iterator[Finding]:
     for turn in meter.call.turns.all:
         for cut in turn.interruptions:
             by = cut.by
-            why = _nothing_said(by, turn) if by is not None and not by.damaged else None
+            why = nothing_said(by, turn) if by is not None and not by.damaged else None
             if by is None or why is None:
                 continue
             speech = by.speech[0]
@@ -82,7 +82,7 @@ def false_barge_in(meter: Meter) -> Iterator[Finding]:
             )
 
 
-def _nothing_said(by: Turn, turn: Turn) -> str | None:
+def nothing_said(by: Turn, turn: Turn) -> str | None:
     """What it was, if not speech; None for speech, and while nobody knows."""
     if not by.speech or by.ended_ms is None:
         return None

@@ -43,8 +43,9 @@ class Track:
     """All audio of one item.
 
     `first_ms` is the arrival of its first delta. `prebuffer_ms` is how long playback should have
-    been held back to never run dry: max over deltas of (arrival − first arrival − audio received
-    before). `lead_ms` is the least that was still queued when a delta arrived, None before the
+    been held back to never run dry: max over deltas of (arrival − start − audio received before),
+    where start is when the first delta played: at its arrival, or after what was queued before.
+    `lead_ms` is the least that was still queued when a delta arrived, None before the
     second one; it is negative where playback had run dry. `cut_ms` is when it was flushed.
     """
 
@@ -107,7 +108,8 @@ class Player:
 
     def _follow(self, track: Track, received: float, now_ms: float, seq: int) -> None:
         """Note how well a further delta of a track keeps up with playback."""
-        track.prebuffer_ms = max(track.prebuffer_ms, now_ms - track.first_ms - received)
+        late = now_ms - track.segments[0].start_ms - received
+        track.prebuffer_ms = max(track.prebuffer_ms, late)
         lead = track.end_ms - now_ms
         track.lead_ms = lead if track.lead_ms is None else min(track.lead_ms, lead)
         if lead < 0:

@@ -1,7 +1,7 @@
 """Errors the server reported, what caused each, and how the session ended."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rtproxy.realtime.event import mapping, string
@@ -18,11 +18,23 @@ REMEMBERED = 4096
 CAUSES = {
     ACTIVE_RESPONSE: "response.create",
     "response_cancel_not_active": "response.cancel",
+    "cannot_update_voice": "session.update",
     "input_audio_buffer_commit_empty": "input_audio_buffer.commit",
+    "invalid_tool_call_id": "conversation.item.create",
     "item_truncate_invalid_item_id": "conversation.item.truncate",
     "item_delete_invalid_item_id": "conversation.item.delete",
+    "item_retrieve_invalid_item_id": "conversation.item.retrieve",
+    "unsupported_content_type": "conversation.item.truncate",
 }
 """Code of an error → the type of client event that it answers, for clients without event ids."""
+PARAMS = {
+    "item": "conversation.item.create",
+    "response": "response.create",
+    "session": "session.update",
+}
+"""The object that holds the parameter of an error → the same, where the code says too little."""
+TOO_LONG = "Audio content of "
+"""So begins the refusal of a truncation behind the audio's end, which has no code of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,11 @@ class Problem:
     cause_seq: int | None = None
     cause_type: str | None = None
     certain: bool = False
+
+    @property
+    def without_cause(self) -> "Problem":
+        """The same, about nothing that the client did."""
+        return replace(self, cause_seq=None, cause_type=None)
 
     @property
     def rate_limited(self) -> bool:
@@ -82,17 +99,17 @@ class Causes:
         """The problem that an error event tells of, with its cause."""
         error = mapping(body, "error")
         event_id, param = string(error, "event_id"), string(error, "param")
-        code = string(error, "code")
+        code, message = string(error, "code"), string(error, "message")
         cause = (self._by_id.get(event_id) or self._older.get(event_id)) if event_id else None
         certain = cause is not None
         if cause is None and not event_id:
-            cause = self._guess(code, param)
+            cause = self._guess(code, param, message or "")
         return Problem(
             seq,
             t_ms,
             code,
             string(error, "type"),
-            string(error, "message"),
+            message,
             param,
             event_id,
             cause[0] if cause else None,
@@ -100,11 +117,12 @@ class Causes:
             certain,
         )
 
-    def _guess(self, code: str | None, param: str | None) -> tuple[int, str] | None:
+    def _guess(self, code: str | None, param: str | None, message: str) -> tuple[int, str] | None:
         name = CAUSES.get(code or "")
         if name is None and param:
-            root = param.split(".")[0].split("[")[0]
-            name = {"session": "session.update", "response": "response.create"}.get(root)
+            name = PARAMS.get(param.split(".")[0].split("[")[0])
+        if name is None and message.startswith(TOO_LONG):
+            name = "conversation.item.truncate"
         seq = self._latest.get(name) if name else None
         return None if seq is None or name is None else (seq, name)
 

@@ -6,6 +6,7 @@ from rtproxy.realtime.call import Call
 from rtproxy.realtime.finding import Finding, evidence
 from rtproxy.realtime.metrics import Meter
 from rtproxy.realtime.phrase import problem as problem_text
+from rtproxy.realtime.playback_rules import nothing_said
 from rtproxy.realtime.problem import ACTIVE_RESPONSE, EXPIRED, RATE_LIMITED
 from rtproxy.realtime.response import Response
 from rtproxy.realtime.thresholds import (
@@ -136,9 +137,8 @@ def slow_turn(meter: Meter) -> Iterator[Finding]:
     for turn in meter.call.turns.all:
         first = meter.first_said(turn)
         total = meter.value(turn, "v2v_ms")
-        if total is None and turn.kind == "text" and first is not None and first.first_ms:
-            total = first.first_ms - (turn.due_ms or first.first_ms)
-            total = total if meter.call.times_known and not turn.damaged else None
+        if total is None and first is not None:
+            total = _until_words(meter, turn, first)
         if total is None or total <= SLOW_TURN_MS or first is None:
             continue
         parts = breakdown(meter, turn, first, total)
@@ -156,6 +156,14 @@ def slow_turn(meter: Meter) -> Iterator[Finding]:
             f"{worst} ({told}).",
             NEXT_PART[worst],
         )
+
+
+def _until_words(meter: Meter, turn: Turn, first: Response) -> float | None:
+    """How long at least the caller waited, where no audio came, or its speech has no known end."""
+    if not turn.has_caller or turn.damaged or not meter.call.times_known:
+        return None
+    ended = turn.due_ms if turn.kind == "text" else meter.speech_end(turn) or turn.ended_ms
+    return None if ended is None or first.first_ms is None else first.first_ms - ended
 
 
 def breakdown(meter: Meter, turn: Turn, first: Response, total: float) -> dict[str, float]:
@@ -207,6 +215,9 @@ def _caller_cut(meter: Meter, turn: Turn) -> Iterator[Finding]:
         return
     heard = meter.value(turn, "heard_ms")
     spoke = any(response.first_audio_ms is not None for response in turn.responses)
+    known = spoke or any(said.whole is not None for said in after.transcripts)
+    if known and nothing_said(after, turn) is not None:
+        return  # a noise was heard, or an echo: the caller had finished
     if spoke and (heard is None or heard > HEARD_LITTLE_MS):
         return
     stopped = turn.speech[-1].stopped_seq

@@ -86,12 +86,13 @@ class Response:
 
     @property
     def produced(self) -> bool:
-        """Whether anything came of it: audio, text, or a call."""
+        """Whether anything came of it: audio, text, a call, or the wish to be allowed one."""
         return bool(
             self.first_audio_ms is not None
             or self.first_text_ms is not None
             or self.calls
             or self.text
+            or any(item.type == "mcp_approval_request" for item in self.items.values())
         )
 
     def hear(self, item_id: str, ms: float, t_ms: float, seq: int) -> None:
@@ -193,13 +194,13 @@ class Responses:
         self.asks.remove(chosen)
         return chosen
 
-    def refuse(self, event_id: str | None) -> Ask | None:
+    def refuse(self, event_id: str | None, *, inside: bool) -> Ask | None:
         """A request was refused with an error; returns it, taken off the list.
 
-        Without an id it is the latest that has none.
+        Without an id it is the latest that has none; `inside`: of those in the conversation.
         """
         for ask in reversed(self.asks):
-            if ask.event_id == event_id:
+            if ask.event_id == event_id and not (inside and ask.out_of_band):
                 self.asks.remove(ask)
                 return ask
         return None

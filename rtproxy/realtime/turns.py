@@ -19,6 +19,7 @@ class Created:
     seq: int
     item_id: str | None
     type: str | None
+    role: str | None
     turn: Turn | None
 
 
@@ -173,10 +174,11 @@ class Turns:
         """The client made an item."""
         self._created.append(created)
 
-    def confirm(self, item_id: str | None, type_: str | None) -> bool:
-        """The server has an item; whether it is one that the client made."""
+    def confirm(self, item_id: str, type_: str | None, role: str | None) -> bool:
+        """The server has a new item; whether it is one that the client made."""
         for created in self._created:
-            if created.item_id == item_id if created.item_id else created.type == type_:
+            alike = (created.type, created.role) == (type_, role)
+            if created.item_id == item_id if created.item_id else alike:
                 self._created.remove(created)
                 if created.turn is not None:
                     self._name(created.turn, item_id)

@@ -85,6 +85,13 @@ def test_a_reply_that_the_caller_cancels_by_going_on_is_no_missing_reply() -> No
     assert story.wait(9_000).control("marker").codes == []
 
 
+def test_a_wish_to_be_allowed_a_call_is_a_reply() -> None:
+    item = {"id": "i", "type": "mcp_approval_request", "name": "look_up", "arguments": "{}"}
+    story = asked().wait(30).begin("r1").wait(300)
+    story.server("response.output_item.done", response_id="r1", item=item).end("r1", output=[item])
+    assert story.wait(9_000).control("marker").codes == []
+
+
 # slow-turn
 
 
@@ -94,6 +101,23 @@ def test_slow_turn_names_the_part(queue: float, model: float, part: str) -> None
     (finding,) = story.session.findings
     assert finding.code == "slow-turn"
     assert f"because of its {part} " in finding.message
+
+
+def test_a_turn_that_is_answered_in_writing_is_slow_too() -> None:
+    story = asked().wait(30).begin("r1").wait(4_000)
+    story.server("response.output_text.delta", response_id="r1", item_id="t", delta="Yes.")
+    (finding,) = story.end("r1").session.findings
+    assert (finding.code, finding.turn) == ("slow-turn", 1)
+    assert "after 4.3 s, mostly because of its model " in finding.message
+
+
+def test_a_turn_whose_end_semantic_vad_found_is_slow_by_what_is_known() -> None:
+    def answered_after(ms: float) -> list[str]:
+        story = Story(turn_detection={"type": "semantic_vad"}).speak(1500).hear("u1", 0, 1400)
+        return story.wait(30).begin("r1").wait(ms).say("r1", 500, "Yes.").end("r1").codes
+
+    assert answered_after(1_900) == []
+    assert answered_after(2_000) == ["slow-turn"]
 
 
 # words-cut
@@ -173,6 +197,34 @@ def test_false_barge_in_is_a_noise_or_an_echo(transcript: str, false: bool) -> N
     assert story.codes == ["false-barge-in"] * false
 
 
+def test_an_echo_of_the_first_words_is_not_the_caller_going_on() -> None:
+    hearing = Story(input_audio_transcription={"model": "whisper-1"}).speak(1500)
+    story = hearing.hear("u1", 0, 1400).speak(40).begin("r1").speak(400)
+    story.say("r1", 3_000, "Hello, how can I help you?").speak(200)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=1_740, item_id="u2")
+    story.end("r1", "cancelled", status_details={"reason": "turn_detected"})
+    story.client("conversation.item.truncate", item_id="of_r1", audio_end_ms=200)
+    kind = "conversation.item.input_audio_transcription.completed"
+    story.speak(600).stop("u2", 2_600).server(kind, item_id="u1", transcript="Hi.")
+    assert story.server(kind, item_id="u2", transcript="Hello, how").codes == ["false-barge-in"]
+
+
+# choppy-audio
+
+
+def test_audio_that_waits_for_its_turn_to_be_heard_may_be_slow() -> None:
+    story = asked().wait(30).begin("r1").wait(400).say("r1", 4_000, "Let me look.").end("r1")
+    story.wait(200).client("response.create").wait(30).begin("r2")
+    story.wait(200).say("r2", 200).wait(900).say("r2", 2_000, "Here it is.").end("r2")
+    session = story.session
+    assert session.measure(session.turns[0])["prebuffer_ms"] == 0
+    assert session.findings == []
+    # What ran dry when it was its turn is choppy, by what was missing then.
+    late = story.begin("r3").say("r3", 100).wait(8_000).say("r3", 1_000).end("r3").session
+    assert late.measure(late.turns[0])["prebuffer_ms"] == pytest.approx(3_030)
+    assert [finding.code for finding in late.findings] == ["choppy-audio"]
+
+
 # late-transcript
 
 
@@ -205,6 +257,16 @@ def test_response_active_is_an_error_when_it_costs_the_reply() -> None:
     story.server("error", error={"code": "conversation_already_has_active_response"})
     (finding,) = story.wait(9_000).end("r1").session.findings
     assert (finding.code, finding.severity, finding.turn) == ("response-active", "error", 2)
+
+
+def test_response_active_names_the_client_only_for_what_it_asked() -> None:
+    story = Story(turn_detection={**VAD, "interrupt_response": False}).client("response.create")
+    story.reply("hello").speak(1500).hear("u1", 0, 1400).wait(30).begin("r1").wait(400)
+    story.say("r1", 9_000, "On and on.").speak(1500).hear("u2", 1_700, 2_900)
+    story.server("error", error={"code": "conversation_already_has_active_response"})
+    (finding,) = story.wait(9_000).end("r1").session.findings
+    assert finding.message.startswith("A turn was over while another was under way")
+    assert story.session.errors[0].cause_seq is None
 
 
 # config-refused
@@ -248,6 +310,15 @@ def test_turn_detection_that_stays_on_is_ignored() -> None:
     story = Story().client("session.update", session={"turn_detection": None})
     story.server("session.updated", session={"turn_detection": VAD})
     assert story.codes == ["config-refused"]
+
+
+def test_a_voice_that_is_refused_leaves_the_next_update_alone() -> None:
+    story = Story().client("session.update", session={"voice": "ash"})
+    story.server("error", error={"code": "cannot_update_voice", "param": None, "event_id": None})
+    story.client("session.update", session={"instructions": "Be brief."})
+    got = {"voice": "alloy", "instructions": "Be brief."}
+    (finding,) = story.server("session.updated", session=got).wait(9_000).session.findings
+    assert (finding.code, finding.severity, finding.events) == ("config-refused", "error", (1, 2))
 
 
 def test_an_update_without_any_answer() -> None:

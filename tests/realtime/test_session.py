@@ -1,6 +1,7 @@
 """How a session is told: turns, who asked for what, tools, errors and their causes, its end."""
 
 import orjson
+import pytest
 
 import rtproxy
 from rtproxy.realtime.metrics import METRICS
@@ -80,6 +81,55 @@ def test_history_that_the_client_tells_is_no_turn() -> None:
     assert [turn.kind for turn in session.turns] == ["speech"]
 
 
+def placed(story: Story, item_id: str, **item: object) -> None:
+    """The server has an item, begun and complete, as GA says it."""
+    for kind in ("added", "done"):
+        story.server(f"conversation.item.{kind}", item={"id": item_id, **item})
+
+
+def typed(text: str, role: str = "user") -> dict[str, object]:
+    kind = "input_text" if role == "user" else "output_text"
+    return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+
+
+def test_messages_without_ids_are_the_ones_that_the_server_confirms() -> None:
+    story = Story()
+    for text in ("Some context.", "And a question."):
+        story.client("conversation.item.create", item=typed(text))
+    story.client("response.create")
+    placed(story, "a", **typed("Some context."))
+    placed(story, "b", **typed("And a question."))
+    (turn,) = story.reply("r1").session.turns
+    assert (turn.user, turn.item_ids) == ("Some context. And a question.", ["a", "b"])
+
+
+def test_a_message_typed_into_a_reply_is_not_the_reply() -> None:
+    story = Story().speak(1500).hear("u1", 0, 1400).wait(30).begin("r1")
+    story.client("conversation.item.create", item=typed("Never mind."))
+    placed(story, "of_r1", type="message", role="assistant", content=[])
+    placed(story, "mine", **typed("Never mind."))
+    first, second = story.say("r1", 500, "Yes.").end("r1").client("response.create").session.turns
+    assert (first.user, second.user, second.item_ids) == (None, "Never mind.", ["mine"])
+
+
+def test_calls_in_the_history_that_a_client_tells_are_not_counted() -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "c", "output": "Found."}
+    told: list[dict[str, object]] = [
+        typed("Look."),
+        {**call},
+        {**output},
+        typed("It is there.", "assistant"),
+    ]
+    story = Story()
+    for n, item in enumerate(told):
+        story.client("conversation.item.create", item=item)
+        placed(story, f"i{n}", **item)
+    session = story.speak(1500).hear("u1", 0, 1400).reply("r1").session
+    assert [turn.kind for turn in session.turns] == ["speech"]
+    assert session.metrics["tool_calls"] == 0
+
+
 def test_several_calls_and_their_outputs_belong_to_one_turn() -> None:
     story = Story().speak(1500).hear("u1", 0, 1400).begin("r1").wait(200)
     for n in "ab":
@@ -129,6 +179,56 @@ def test_a_client_that_stops_playing_by_itself_cancels_the_turn() -> None:
     assert session.findings == []
 
 
+@pytest.mark.parametrize("told", [500, 3_510])
+def test_a_reply_that_was_heard_to_its_end_was_not_interrupted(told: int) -> None:
+    """Clients truncate whenever the caller speaks, some by the clock on the wall."""
+    story = Story().speak(1500).hear("u1", 0, 1400).reply("r1", 500).speak(3000)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=4_000, item_id="u2")
+    story.client("conversation.item.truncate", item_id="of_r1", audio_end_ms=told)
+    session = story.speak(1000).stop("u2", 5_400).reply("r2").session
+    assert [turn.end for turn in session.turns] == ["completed", "completed"]
+    assert session.metrics["barge_ins"] == 0
+    assert session.measure(session.turns[0])["barge_in_ms"] is None
+    assert session.findings == []
+
+
+def test_one_speech_that_cuts_two_items_is_one_barge_in() -> None:
+    story = Story().speak(1500).hear("u1", 0, 1400).begin("r1")
+    story.say("r1", 3_000, item_id="a").say("r1", 3_000, item_id="b").end("r1").speak(1000)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=2_200, item_id="u2")
+    for item_id, heard in [("a", 1_000), ("b", 0)]:
+        story.client("conversation.item.truncate", item_id=item_id, audio_end_ms=heard)
+    session = story.session
+    assert session.metrics["barge_ins"] == 1
+    assert session.measure(session.turns[0])["heard_ms"] == 1_000
+
+
+def test_how_much_of_a_commit_is_speech_nobody_says() -> None:
+    story = Story(turn_detection=None).speak(1500).client("input_audio_buffer.commit")
+    story.client("response.create").server("input_audio_buffer.committed", item_id="u1")
+    session = story.reply("r1", 500).control("marker").session
+    assert session.measure(session.turns[0])["heard_ms"] == 500
+    assert session.metrics["talk_ratio"] is None
+
+
+def test_what_is_said_in_another_turn_is_no_dead_air() -> None:
+    story = Story().speak(1500).hear("u1", 0, 1400).wait(30).begin("r1").wait(400)
+    story.say("r1", 1_000, "One moment.")
+    done = {"response_id": "r1", "item_id": "i", "call_id": "c", "name": "slow", "arguments": "{}"}
+    story.server("response.function_call_arguments.done", **done).end("r1").speak(2_000)
+    story.speak(1_000).hear("u2", 1_800, 3_000).reply("r2", 500, "Yes?").wait(490)
+    output = {"type": "function_call_output", "call_id": "c", "output": "Found."}
+    story.client("conversation.item.create", item=output).client("response.create")
+    session = story.reply("r3", words="There it is.").session
+    assert [response.id for response in session.turns[0].responses] == ["r1", "r3"]
+    plays = [(track.segments[0].start_ms, track.end_ms) for track in session.tracks]
+    assert plays == [(1_930, 2_930), (5_360, 5_860), (6_790, 7_290)]
+    (speech,) = session.turns[1].speech
+    assert (speech.onset_ms, speech.fell_silent_ms) == (2_530, 3_230)
+    silent = (5_360 - 3_230) + (6_790 - 5_860)
+    assert session.measure(session.turns[0])["dead_air_ms"] == 730 + silent
+
+
 def test_an_error_leads_to_the_event_behind_it() -> None:
     story = Story().client("session.update", event_id="mine", session={"voice": "x"})
     story.server("error", error={"code": "invalid_value", "event_id": "mine"})
@@ -140,6 +240,33 @@ def test_an_error_leads_to_the_event_behind_it() -> None:
     assert (guessed.cause_seq, guessed.certain) == (3, False)
     assert unknown.cause_seq is None
     assert len(story.session.turns) == 0  # a commit that was refused is no turn
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        ("session.update", {"code": "cannot_update_voice"}),
+        ("conversation.item.create", {"code": "invalid_tool_call_id"}),
+        ("conversation.item.create", {"code": "invalid_value", "param": "item.content[0].type"}),
+        ("conversation.item.retrieve", {"code": "item_retrieve_invalid_item_id"}),
+        ("conversation.item.truncate", {"code": "unsupported_content_type"}),
+        (
+            "conversation.item.truncate",
+            {
+                "code": "invalid_value",
+                "message": "Audio content of 90ms is already shorter than 95ms",
+            },
+        ),
+    ],
+)
+def test_an_error_without_an_id_leads_to_the_event_that_it_can_be_about(
+    sent: str, error: dict[str, object]
+) -> None:
+    story = Story().client(sent).client("response.create")
+    (problem,) = story.server(
+        "error", error={"param": None, "event_id": None, **error}
+    ).session.errors
+    assert (problem.cause_seq, problem.cause_type, problem.certain) == (1, sent, False)
 
 
 def test_settings_in_force_are_those_that_the_server_confirmed() -> None:
