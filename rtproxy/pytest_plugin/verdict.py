@@ -14,6 +14,7 @@ SHOWN = 8
 
 _IN_THE_MARKER = (
     (re.compile(r"--ignore '([^']*)'"), r'ignore=["\1"]'),
+    (re.compile(r'"\] ignore=\["'), '", "'),
     (re.compile(r"--match (\w+)"), r'match="\1"'),
     (re.compile(r"--stall\b"), "stall=SECONDS"),
     (re.compile(r"--loop\b"), "loop=True"),

@@ -13,6 +13,8 @@ from rtproxy.replay.report import Candidate, Place, Report
 from rtproxy.replay.script import ClientStep, Script, ServerStep
 
 _NEAREST = 3
+_PATHS = 3
+"""Differences that are named in a sentence."""
 _SEARCHED = 100
 """Steps looked at for the nearest, open and done each."""
 _ALMOST = 0.9
@@ -59,10 +61,19 @@ def refused(
         return _skipped(progress, later, value)
     if again and twin is not None and likeness.score(twin.step) < _ALMOST:
         twin = None  # one more of what has been matched, rather than another thing spoilt
+    if twin is not None and twin.matcher:
+        return Report(
+            "differing",
+            f"{kind or 'the message'} differs from the tape, says the matcher {twin.matcher}.",
+            place(twin.step),
+            value,
+            candidates=nearest,
+            advice=(_RECORD, _LENIENT),
+        )
     if twin is not None and twin.differences:
-        paths = ", ".join(shortened(one.path) for one in twin.differences[:3])
+        paths = ", ".join(shortened(one.path) for one in twin.differences[:_PATHS])
         if twin.cut:
-            paths += f" and in more than {len(twin.differences) - 3} other places"
+            paths += f" and in more than {len(twin.differences) - _PATHS} other places"
         return Report(
             "differing",
             f"{kind or 'the message'} differs from the tape at {paths}.",
@@ -70,12 +81,7 @@ def refused(
             value,
             tuple(twin.differences),
             nearest,
-            advice=(
-                f"Leave the value out with --ignore '{shortened(twin.differences[0].path)}', "
-                "if it may differ.",
-                _RECORD,
-                _LENIENT,
-            ),
+            advice=(leave_out(twin.differences), _RECORD, _LENIENT),
         )
     expected = _expected(progress)
     instead = f"where {expected.type or 'a message'} (#{expected.seq}) is next" if expected else (
@@ -89,6 +95,15 @@ def refused(
         candidates=nearest,
         advice=(*map(_suspicion, reordered[-1:]), _RECORD, _LENIENT),
     )
+
+
+def leave_out(differences: Sequence[Difference]) -> str:
+    """Advice: how to say that these values may differ, all at once if they are few."""
+    options = " ".join(f"--ignore '{shortened(one.path)}'" for one in differences[:_PATHS])
+    more = " and so on" if len(differences) > _PATHS else ""
+    if len(differences) == 1:
+        return f"Leave the value out with {options}, if it may differ."
+    return f"Leave the values out with {options}{more}, if they may differ."
 
 
 def too_quiet(progress: Progress, step: ClientStep, value: object) -> Report:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from rtproxy.replay.diagnosis import leave_out
 from rtproxy.replay.expiry import refresh
 from rtproxy.replay.ids import IdMap
 from rtproxy.replay.matching import ABSENT, Difference, Rules, compare
@@ -36,20 +37,25 @@ def compare_body(recording: Recording, body: bytes, rules: Rules) -> Report | No
             advice=(_RECORD, _LENIENT),
         )
     step = script.client[0]
-    differences = compare(script, step, value, rules, IdMap()).differences
+    comparison = compare(script, step, value, rules, IdMap())
+    differences = comparison.differences
     if not differences:
         return None
+    if comparison.matcher:
+        return Report(
+            "differing",
+            f"the request's body differs from the tape, says the matcher {comparison.matcher}.",
+            Place(step.seq, step.t_ns, "", step.value),
+            value if body else ABSENT,
+            advice=(_RECORD, _LENIENT),
+        )
     return Report(
         "differing",
         f"the request's body differs from the tape at {_paths(differences)}.",
         Place(step.seq, step.t_ns, "", step.value),
         value if body else ABSENT,
         tuple(differences),
-        advice=(
-            f"Leave the value out with --ignore '{differences[0].path}', if it may differ.",
-            _RECORD,
-            _LENIENT,
-        ),
+        advice=(leave_out(differences), _RECORD, _LENIENT),
     )
 
 

@@ -113,6 +113,8 @@ class Comparison:
     """True if equal only because ids and volatile values are free: another step may fit better."""
     cut: bool = False
     """True if there are so many differences that not all of them were looked for."""
+    matcher: str = ""
+    """Name of the custom matcher that has said that the two differ, as a whole."""
 
     @property
     def equal(self) -> bool:
@@ -140,6 +142,7 @@ def compare(
         if verdict is not None:
             if not verdict:
                 result.differences.append(Difference("$", step.value, value))
+                result.matcher = _name_of(matcher)
             return result
     _Walk(script, rules, ids, result, most).values(step.value, value, ())
     return result
@@ -149,11 +152,15 @@ def _verdict(matcher: CustomMatcher, recorded: Any, received: Any) -> bool | Non
     try:
         return matcher(recorded, received)
     except Exception as error:
-        name = getattr(matcher, "__name__", repr(matcher))
         inside = list(walk_tb(error.__traceback__))[1:]  # none if it does not take two values
         where = f", at {inside[-1][0].f_code.co_filename}:{inside[-1][1]}" if inside else ""
         why = f"{type(error).__name__}: {error}".removesuffix(": ")
-        raise ReplayError(f"the matcher {name} raised {why}{where}.") from error
+        raise ReplayError(f"the matcher {_name_of(matcher)} raised {why}{where}.") from error
+
+
+def _name_of(matcher: CustomMatcher) -> str:
+    name: str = getattr(matcher, "__name__", repr(matcher))
+    return name
 
 
 @dataclass(slots=True)

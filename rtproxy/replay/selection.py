@@ -16,12 +16,15 @@ from rtproxy.tape.record import Header
 
 KEYS = ("model", "deployment", "session_id", "intent", "call_id")
 """Query parameters that say which session is meant."""
+QUERY = "query."
+"""Prefix of an ignored path that names a parameter of the query instead of a JSON value."""
 NAMING = "rtproxy_tape"
 """Query parameter that picks a tape by its name."""
 NAMING_HEADER = "rtproxy-tape"
 ORIGIN_HEADER = "rtproxy-origin"
 """Response header by which our own servers say that they are not the live service."""
 
+_RECORD = "Record a tape of it (rtproxy record)"
 _ENDPOINT = re.compile(r".*(/(?:realtime|live)(?:/.*)?)", re.DOTALL)
 
 
@@ -62,12 +65,20 @@ class Asked:
             found.append(f"the method is {recorded.method}")
         if not _same(_endpoint(recorded.path), _endpoint(self.path)):
             found.append(f"the path is {recorded.path}")
+        for key in self.other_keys(recorded, ignored):
+            there = recorded.query.get(key)
+            found.append(f"{key} is {there!r}" if there is not None else f"there is no {key}")
+        return found
+
+    def other_keys(self, recorded: "Asked", ignored: Collection[str] = ()) -> list[str]:
+        """The parameters of the query by which this request does not fit the recorded one."""
+        found = []
         for key in KEYS:
             there, here = recorded.query.get(key), self.query.get(key)
             if key not in ignored and not (
                 there == here or (there is not None and here is not None and _same(there, here))
             ):
-                found.append(f"{key} is {there!r}" if there is not None else f"there is no {key}")
+                found.append(key)
         return found
 
 
@@ -153,14 +164,22 @@ class Shelf:
                 "each connection, or play them more than once with --loop."
             )
         if not kin:
-            return f"No tape fits {asked}: none of the tapes is of a {connection} connection."
+            what = "a WebSocket connection" if connection == "websocket" else "an HTTP request"
+            return f"No tape fits {asked}: none of the tapes is of {what}. {_RECORD}."
         whys = [
             f"on {slot.name} {' and '.join(asked.differences(slot.asked, ignored))}"
             for slot in kin[:5]
             if slot.asked is not None
         ]
         more = f" and {len(kin) - 5} more" if len(kin) > 5 else ""
-        return f"No tape fits {asked}: {', '.join(whys)}{more}."
+        why = f"No tape fits {asked}: {', '.join(whys)}{more}. {_RECORD}"
+        # The first tape of which nothing but the query is another.
+        for slot in kin:
+            keys = asked.other_keys(slot.asked, ignored) if slot.asked is not None else []
+            if slot.asked is not None and keys and self._fits(slot, asked, {*ignored, *keys}):
+                options = " ".join(f"--ignore '{QUERY}{key}'" for key in keys)
+                return f"{why}, or leave out what may differ with {options}."
+        return f"{why}."
 
     def _fits(self, slot: Slot, asked: Asked, ignored: Collection[str]) -> bool:
         if asked.tape is not None:

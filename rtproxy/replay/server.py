@@ -38,7 +38,7 @@ from rtproxy.replay.pacing import Pacer
 from rtproxy.replay.player import STALL_S, TRAILING, Player
 from rtproxy.replay.recording import Recording
 from rtproxy.replay.report import CODE, Report
-from rtproxy.replay.selection import KEYS, Asked, Shelf, Slot
+from rtproxy.replay.selection import KEYS, QUERY, Asked, Shelf, Slot
 from rtproxy.replay.witness import Witness
 from rtproxy.wire.address import is_addressed_to, is_own_origin
 from rtproxy.wire.handshake import Headers, is_websocket_upgrade
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 NO_FAULTS = Faults()
 OWN_PATH = "/__rtproxy__/"
 GOING_AWAY = 1001
-QUERY = "query."
-"""Prefix of an ignored path that names a parameter of the query instead of a JSON value."""
 
 Watch = Callable[[Entry, Report | str, bool], None]
 """Called with what a person should know of a connection, and whether it is a failure."""

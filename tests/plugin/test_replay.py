@@ -188,6 +188,31 @@ def test_a_connection_too_many_is_refused_and_named(recorded: Project) -> None:
     assert "with loop=True" in shown(result)
 
 
+def test_what_fits_no_tape_is_said_with_what_to_do(recorded: Project) -> None:
+    recorded.write(
+        """
+        from urllib.error import HTTPError
+        from urllib.request import urlopen
+
+        @pytest.mark.rtproxy("greeting")
+        def test_greets(rtproxy):
+            with pytest.raises(HTTPError):
+                urlopen(f"{rtproxy.base_url}/realtime/client_secrets", data=b"{}")
+
+        @pytest.mark.rtproxy("greeting")
+        def test_says_other_things(rtproxy):
+            with open_session(rtproxy) as ws:
+                say_at_once = {"type": "conversation.item.create", "item": {"role": "x"}}
+                ws.send(json.dumps(say_at_once))
+                for _ in ws: pass
+        """
+    )
+    text = shown(recorded.run())
+    assert "none of the tapes is of an HTTP request. Record a tape of it (--rtproxy-record=all)." \
+        in text  # fmt: skip
+    assert 'with ignore=["item.type", "item.role", "item.content"], if they may differ.' in text
+
+
 def test_trailing_events_may_be_left_out(project: Project) -> None:
     ending = (
         "        ws.send(json.dumps({'type': 'input_audio_buffer.clear'}))\n        ws.recv()\n"

@@ -2,6 +2,7 @@
 
 import json
 from math import inf
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,30 @@ def test_a_wrong_message_is_caught_at_once(what: str) -> None:
     assert player.over
     assert not player.finish().ok
     assert player.receive(CREATE, 99.0) == []
+    check_readable(report)
+
+
+def test_all_that_may_be_left_out_is_named_at_once_if_it_is_little() -> None:
+    session = {"instructions": "Be wordy.", "voice": "ash"}
+    report = failure(play(call(), [event("session.update", session=session)])[0])
+    assert report.advice[0] == (
+        "Leave the values out with --ignore 'session.instructions' --ignore 'session.voice', "
+        "if they may differ."
+    )
+    session |= {"model": "x", "speed": "1", "tracing": "auto"}
+    report = failure(play(call(), [event("session.update", session=session)])[0])
+    assert report.advice[0].count("--ignore") == 3
+    assert "'session.model' and so on, if they may differ." in report.advice[0]
+
+
+def test_what_a_matcher_calls_different_is_laid_to_the_matcher() -> None:
+    def never(_recorded: Any, _received: Any) -> bool | None:
+        return False
+
+    report = failure(play(call(), GOOD, matchers=[never])[0])
+    assert report.message == "session.update differs from the tape, says the matcher never."
+    assert not report.differences
+    assert "--ignore" not in "".join(report.advice)
     check_readable(report)
 
 

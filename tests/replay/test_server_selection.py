@@ -119,6 +119,10 @@ async def test_the_model_picks_the_tape(tmp_path: Path) -> None:
         why = list(map(str, server.journal.failures()))
         assert "b.rtape has played already" in why[0]
         assert "model is 'a'" in why[1]
+        assert why[1].endswith(
+            "Record a tape of it (rtproxy record), or leave out what may differ with "
+            "--ignore 'query.model'."
+        )
     async with serving(tmp_path, ignore=["query.model"]) as server:
         assert '"a"' in str(await words(f"{server.url}/v1/realtime?model=c"))
     async with serving(tmp_path, match="lenient") as server:
