@@ -419,6 +419,15 @@ def test_tapes_are_called_after_their_tests(project: Project) -> None:
     project.run().assert_outcomes(passed=5)
 
 
+def test_a_tape_of_another_module_can_be_named(recorded: Project) -> None:
+    source = greeting("'Hello', 'Thanks'").replace("greeting", "../test_call/greeting")
+    recorded.write(source, "test_other")
+    recorded.run("test_other.py").assert_outcomes(passed=1)
+    recorded.record("all", "test_other.py").assert_outcomes(passed=1)
+    assert list(recorded.tapes()) == ["test_call/greeting.rtape"]
+    assert not (recorded.recordings / "test_other").exists()
+
+
 @pytest.mark.parametrize(
     ("setting", "where"),
     [
