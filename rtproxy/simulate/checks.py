@@ -147,8 +147,11 @@ def audio_format_ga(value: Any, param: str, old: AudioFormat) -> AudioFormat:
     for key in value:
         if key not in ("type", "rate"):
             raise unknown(f"{param}.{key}")
-    if value["type"] == "audio/pcm" and value.get("rate", 24_000) != 24_000:
-        raise wrong_value(f"{param}.rate", value["rate"], ("24000",))
+    if value["type"] == "audio/pcm":
+        if "rate" not in value:
+            raise missing(f"{param}.rate")
+        if value["rate"] != 24_000:
+            raise wrong_value(f"{param}.rate", value["rate"], ("24000",))
     found = parse_format(value)
     assert found is not None
     return found

@@ -84,7 +84,8 @@ class InputAudio:
             raise InvalidRequest(
                 "invalid_value",
                 "Invalid 'audio'. Expected base64-encoded audio bytes "
-                f"({self._format.encoding} at {self._format.rate} Hz) but got an invalid value.",
+                f"(mono {self._format.encoding.upper()} at {self._format.rate // 1000}kHz) "
+                "but got an invalid value.",
                 "audio",
             ) from None
         if len(data) > LARGEST_APPEND:

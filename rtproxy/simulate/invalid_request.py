@@ -41,7 +41,8 @@ def wrong_type(param: str, expected: str, value: Any) -> InvalidRequest:
 
 def wrong_value(param: str, value: Any, allowed: Iterable[str]) -> InvalidRequest:
     names = [f"'{name}'" for name in allowed]
-    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    comma = "," if len(names) > 2 else ""
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])}{comma} and {names[-1]}"
     shown = repr(value) if isinstance(value, str) else str(value)
     return InvalidRequest(
         "invalid_value", f"Invalid value: {shown}. Supported values are: {listed}.", param

@@ -120,6 +120,18 @@ class Items:
             )
         return item
 
+    def check_call(self, item: Item) -> None:
+        """Raise InvalidRequest for the output of a function that nobody has called here."""
+        call_id = item.body.get("call_id")
+        if item.body["type"] != "function_call_output" or any(
+            other.body["type"] == "function_call" and other.body.get("call_id") == call_id
+            for other in self.all
+        ):
+            return
+        raise InvalidRequest(
+            "invalid_tool_call_id", f"Tool call ID '{call_id}' not found in conversation."
+        )
+
     def remove(self, item: Item) -> None:
         self.all.remove(item)
         del self._by_id[item.id]
@@ -176,11 +188,18 @@ def read_id(given: Any) -> str:
     if given is None:
         return ""
     checks.text(given, "item.id", None)
-    if not 1 <= len(given) <= LONGEST_ID:
+    if not given:
         raise InvalidRequest(
-            "string_above_max_length" if given else "string_below_min_length",
-            f"Invalid 'item.id': string length must be between 1 and {LONGEST_ID}, "
-            f"but got length {len(given)} instead.",
+            "empty_string",
+            "Invalid 'item.id': empty string. Expected a string with minimum length 1, "
+            "but got an empty string instead.",
+            "item.id",
+        )
+    if len(given) > LONGEST_ID:
+        raise InvalidRequest(
+            "string_above_max_length",
+            f"Invalid 'item.id': string too long. Expected a string with maximum length "
+            f"{LONGEST_ID}, but got a string with length {len(given)} instead.",
             "item.id",
         )
     return str(given)
@@ -214,11 +233,15 @@ def read_message(item: Item, body: Mapping[str, Any], content_names: Mapping[str
 
 
 def read_part(kind: str, part: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """A content part as the server keeps it: audio is not sent back."""
-    if kind in ("input_text", "output_text"):
+    """A content part as the server keeps it: audio is not sent back.
+
+    An assistant's audio cannot be told, only its words: also `output_audio` needs a text.
+    """
+    if kind in ("input_text", "output_text", "output_audio"):
         if "text" not in part:
             raise missing(f"{place}.text")
-        return {"type": kind, "text": checks.text(part["text"], f"{place}.text", None)}
+        words = checks.text(part["text"], f"{place}.text", None)
+        return {"type": kind.replace("_audio", "_text"), "text": words}
     if kind == "input_image":
         return {"type": kind, **{k: part[k] for k in ("image_url", "detail") if k in part}}
     return {"type": kind, "transcript": part.get("transcript")}

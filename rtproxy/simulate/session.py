@@ -22,7 +22,13 @@ from rtproxy.simulate.chance import Chance
 from rtproxy.simulate.checks import SERVER_VAD
 from rtproxy.simulate.dialect import BETA, GA
 from rtproxy.simulate.input_audio import InputAudio
-from rtproxy.simulate.invalid_request import InvalidRequest, missing, wrong_type, wrong_value
+from rtproxy.simulate.invalid_request import (
+    InvalidRequest,
+    missing,
+    unknown,
+    wrong_type,
+    wrong_value,
+)
 from rtproxy.simulate.items import Items, read_item, truncate
 from rtproxy.simulate.outlet import Action, Outlet
 from rtproxy.simulate.plan import rehearse
@@ -32,6 +38,18 @@ from rtproxy.simulate.settings import Settings, update
 from rtproxy.simulate.timeline import Timeline
 
 NOTHING: Mapping[str, Any] = {}
+FIELDS: Mapping[str, frozenset[str]] = {
+    "session.update": frozenset({"session"}),
+    "transcription_session.update": frozenset({"session"}),
+    "input_audio_buffer.append": frozenset({"audio"}),
+    "conversation.item.create": frozenset({"previous_item_id", "item"}),
+    "conversation.item.retrieve": frozenset({"item_id"}),
+    "conversation.item.truncate": frozenset({"item_id", "content_index", "audio_end_ms"}),
+    "conversation.item.delete": frozenset({"item_id"}),
+    "response.create": frozenset({"response"}),
+    "response.cancel": frozenset({"response_id"}),
+}
+"""What a client's event may have besides its type and its id."""
 BETA_DISABLED = Refuse(
     code="beta_api_shape_disabled",
     message="The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
@@ -164,6 +182,9 @@ class Session:
             raise wrong_type("type", "a string", kind)
         if kind not in self._outlet.dialect.client_events or kind not in self._handlers:
             raise wrong_value("type", kind, sorted(self._outlet.dialect.client_events))
+        for key in event:
+            if key not in ("type", "event_id") and key not in FIELDS.get(kind, ()):
+                raise unknown(key)
         self._handlers[kind](event)
 
     def _update(self, event: Mapping[str, Any]) -> None:
@@ -233,6 +254,7 @@ class Session:
             checks.text(previous, "previous_item_id", None)
         names = self._outlet.dialect.content_names
         item = read_item(event["item"], self._outlet.chance, names)
+        self._conversation.check_call(item)
         before = self._conversation.insert(item, previous)
         for kind in ("added", "done"):
             shape = self._outlet.dialect.item(item)
