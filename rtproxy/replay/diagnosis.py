@@ -1,6 +1,6 @@
 """Finding the words for a mismatch: what was expected, what is nearest to it, what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from rtproxy.replay.excerpt import shortened
@@ -11,6 +11,9 @@ from rtproxy.replay.message import COMMIT, is_servers, parse_message, type_of
 from rtproxy.replay.progress import Progress
 from rtproxy.replay.report import Candidate, Place, Report
 from rtproxy.replay.script import ClientStep, Script, ServerStep
+
+Elsewhere = Callable[[int, object], str]
+"""On which other tape the client says a value as its step of this index: its name, or none."""
 
 _NEAREST = 3
 _PATHS = 3
@@ -39,11 +42,12 @@ def refused(
     likeness: Likeness,
     twin: Comparison | None,
     reordered: Sequence[tuple[int, int]] = (),
+    elsewhere: Elsewhere | None = None,
 ) -> Report:
     """Why a received message stands for nothing that is expected now.
 
     `twin` is the comparison with the `closest` step; `reordered` are the events that were taken
-    ahead of their place before.
+    ahead of their place before; `elsewhere` knows of the other tapes.
     """
     whole_kind = type_of(value)
     kind = shortened(whole_kind)
@@ -61,28 +65,8 @@ def refused(
         return _skipped(progress, later, value)
     if again and twin is not None and likeness.score(twin.step) < _ALMOST:
         twin = None  # one more of what has been matched, rather than another thing spoilt
-    if twin is not None and twin.matcher:
-        return Report(
-            "differing",
-            f"{kind or 'the message'} differs from the tape, says the matcher {twin.matcher}.",
-            place(twin.step),
-            value,
-            candidates=nearest,
-            advice=(_RECORD, _LENIENT),
-        )
     if twin is not None and twin.differences:
-        paths = ", ".join(shortened(one.path) for one in twin.differences[:_PATHS])
-        if twin.cut:
-            paths += f" and in more than {len(twin.differences) - _PATHS} other places"
-        return Report(
-            "differing",
-            f"{kind or 'the message'} differs from the tape at {paths}.",
-            place(twin.step),
-            value,
-            tuple(twin.differences),
-            nearest,
-            advice=(leave_out(twin.differences), _RECORD, _LENIENT),
-        )
+        return _differing(twin, value, nearest, elsewhere)
     expected = _expected(progress)
     instead = f"where {expected.type or 'a message'} (#{expected.seq}) is next" if expected else (
         "where nothing more is expected from the client"
@@ -94,6 +78,38 @@ def refused(
         value,
         candidates=nearest,
         advice=(*map(_suspicion, reordered[-1:]), _RECORD, _LENIENT),
+    )
+
+
+def _differing(
+    twin: Comparison,
+    value: object,
+    nearest: tuple[Candidate, ...],
+    elsewhere: Elsewhere | None,
+) -> Report:
+    """The message is that of the step that it was compared with, but for some values."""
+    kind = shortened(type_of(value)) or "the message"
+    swapped = _swapped(elsewhere(twin.step.index, value) if elsewhere else "")
+    if twin.matcher:
+        return Report(
+            "differing",
+            f"{kind} differs from the tape, says the matcher {twin.matcher}.",
+            place(twin.step),
+            value,
+            candidates=nearest,
+            advice=(*swapped, _RECORD, _LENIENT),
+        )
+    paths = ", ".join(shortened(one.path) for one in twin.differences[:_PATHS])
+    if twin.cut:
+        paths += f" and in more than {len(twin.differences) - _PATHS} other places"
+    return Report(
+        "differing",
+        f"{kind} differs from the tape at {paths}.",
+        place(twin.step),
+        value,
+        tuple(twin.differences),
+        nearest,
+        advice=(*swapped, leave_out(twin.differences), _RECORD, _LENIENT),
     )
 
 
@@ -275,6 +291,15 @@ def _suspicion(reordered: tuple[int, int]) -> str:
     taken, ahead_of = reordered
     return (
         f"See whether the event taken for #{taken}, ahead of #{ahead_of}, was already one too many."
+    )
+
+
+def _swapped(name: str) -> Sequence[str]:
+    if not name:
+        return ()
+    return (
+        f"See in which order the connections begin: {name} has this event here, and each of them "
+        f"gets the next tape. One that asks for ?rtproxy_tape={name} gets that.",
     )
 
 

@@ -43,7 +43,7 @@ class Player:
     `stall_s` is how long the client may keep the rest of the tape waiting, beyond the time it
     took on the tape; `trailing` are types of events that may be left out at the end; `ignore`
     are JSON paths as in `jsonpath`. `faults` are drawn anew for each `connection` number. A
-    `witness` is told what is exchanged.
+    `witness` is told what is exchanged, `elsewhere` asked about other tapes.
     Raises ReplayError for a path or a fault that is none.
     """
 
@@ -61,8 +61,10 @@ class Player:
         faults: Faults | None = None,
         connection: int = 0,
         witness: Witness | None = None,
+        elsewhere: diagnosis.Elsewhere | None = None,
     ) -> None:
         self.script = script
+        self._elsewhere = elsewhere
         self._witness = witness
         self._rules = Rules.of(match, ignore, matchers)
         self._progress = Progress(script, Window(script, 1 if match == "exact" else window))
@@ -196,7 +198,7 @@ class Player:
         likeness = Likeness(value)
         closest = diagnosis.closest(self._progress, value, self._rules, self._ids, likeness)
         why = partial(diagnosis.refused, self._progress, value, self._rules, likeness, closest)
-        actions = self._object(lambda: why(self._reordered))
+        actions = self._object(lambda: why(self._reordered, self._elsewhere))
         if self._rules.mode == "lenient" and closest is not None:
             actions += self._accept(closest, message, value, now)
         return actions

@@ -7,10 +7,15 @@ value was redacted on the tape, anything fits.
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from rtproxy.errors import RtproxyError
+from rtproxy.replay.ids import IdMap
+from rtproxy.replay.matching import Rules, compare
 from rtproxy.replay.recording import Recording
 from rtproxy.tape.record import Header
 
@@ -24,6 +29,8 @@ NAMING_HEADER = "rtproxy-tape"
 ORIGIN_HEADER = "rtproxy-origin"
 """Response header by which our own servers say that they are not the live service."""
 
+SEARCHED = 20
+"""Tapes that are looked through for what came to the wrong one."""
 _RECORD = "Record a tape of it (rtproxy record)"
 _ENDPOINT = re.compile(r".*(/(?:realtime|live)(?:/.*)?)", re.DOTALL)
 
@@ -146,6 +153,20 @@ class Shelf:
             and self._fits(slot, asked, ignored)
         ]
         return sorted(found, key=lambda slot: slot.uses)
+
+    def elsewhere(self, slot: Slot, index: int, value: object, rules: Rules) -> str:
+        """The name of another tape on which the client says `value` where on this one step `index`
+        is; empty if there is none. Then connections may have got each other's tapes.
+        """
+        others = (one for one in self.slots if one is not slot)
+        for other in islice((one for one in others if one.connection == slot.connection), SEARCHED):
+            with suppress(RtproxyError):
+                script = other.load().script
+                if index < len(script.client) and compare(
+                    script, script.client[index], value, rules, IdMap(), most=1
+                ).equal:  # fmt: skip
+                    return stem(other.name)
+        return ""
 
     def why_none(self, asked: Asked, connection: str, ignored: Collection[str] = ()) -> str:
         """Why no tape is left for a request, and what to do, in a sentence or two."""

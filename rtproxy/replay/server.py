@@ -308,6 +308,7 @@ class TapeServer:
             faults=settings.faults,
             connection=self._connections - 1,
             witness=witness,
+            elsewhere=lambda index, said: self.shelf.elsewhere(slot, index, said, self._rules),
         )
 
     async def _http(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:

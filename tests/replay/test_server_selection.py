@@ -22,7 +22,7 @@ from tests.replay.follow import (
     serving,
     write_tape,
 )
-from tests.replay.taped import Tape
+from tests.replay.taped import Tape, event
 
 
 def saying(word: str) -> Tape:
@@ -127,6 +127,22 @@ async def test_the_model_picks_the_tape(tmp_path: Path) -> None:
         assert '"a"' in str(await words(f"{server.url}/v1/realtime?model=c"))
     async with serving(tmp_path, match="lenient") as server:
         assert '"a"' in str(await words(f"{server.url}/v1/realtime?model=c"))
+
+
+async def test_connections_that_got_each_others_tapes_are_told_so(tmp_path: Path) -> None:
+    for word in ("a", "b"):
+        tape = Tape().server("session.created").client("session.update", word=word)
+        write_tape(tmp_path / f"{word}.rtape", tape.server("session.updated", word=word))
+    async with serving(tmp_path) as server:
+        async with connected(server.url) as one, connected(server.url) as other:
+            for client, word in ((one, "b"), (other, "c")):
+                await client.socket.send_str(event("session.update", word=word))
+                assert (await client.socket.receive_json())["type"] == "session.created"
+                assert (await client.socket.receive_json())["type"] == "error"
+        swapped, changed = (entry.outcome.reports[0] for entry in server.journal.entries)
+        assert "b has this event here" in swapped.advice[0]
+        assert "?rtproxy_tape=b" in swapped.advice[0]
+        assert "rtproxy_tape" not in "".join(changed.advice)
 
 
 async def test_a_tape_is_picked_by_its_name(tmp_path: Path) -> None:
