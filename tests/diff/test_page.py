@@ -97,6 +97,15 @@ def test_words_that_differ_are_marked(opened: Visit) -> None:
     assert "It has shipped and" in (words.locator(".side.a").text_content() or "")
 
 
+def test_on_paper_the_words_that_differ_are_marked(opened: Visit) -> None:
+    """Their mark is a background, which browsers leave out unless they are asked for it."""
+    opened.page.emulate_media(media="print", color_scheme="dark")
+    for mark in ("del", "ins"):
+        expect(opened.page.locator(f"#d2 {mark}").first).to_have_css("print-color-adjust", "exact")
+    expect(opened.page.locator("html")).to_have_css("color-scheme", "light")
+    opened.page.emulate_media(media="screen", color_scheme="light")
+
+
 def test_both_timelines_stand_over_one_axis(
     opened: Visit, compared: tuple[Diff, tuple[Side, Side], Path]
 ) -> None:

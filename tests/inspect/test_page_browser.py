@@ -108,6 +108,19 @@ def pixels(page: Page, lane: str, colour: str) -> int:
     return count
 
 
+def corner(page: Page) -> list[int]:
+    """The colour of the lanes' lower left corner, which is that of what they are drawn on."""
+    colour: list[int] = page.evaluate(
+        """() => {
+            const { width, height } = document.getElementById('picture');
+            const copy = new OffscreenCanvas(width, height).getContext('2d');
+            copy.drawImage(document.getElementById('picture'), 0, 0);
+            return Array.from(copy.getImageData(2, height - 3, 1, 1).data.slice(0, 3));
+        }"""
+    )
+    return colour
+
+
 TAP = """
     window.queued = [];
     const start = AudioBufferSourceNode.prototype.start;
@@ -117,6 +130,12 @@ TAP = """
     };
 """
 """Keeps what is queued to be played: blocks of the caller's and the assistant's side in turn."""
+
+MUTE = """
+    AudioContext.prototype.resume = () => new Promise(() => {});
+    Object.defineProperty(AudioContext.prototype, 'state', { get: () => 'suspended' });
+"""
+"""An audio output that is never found."""
 
 
 def off_by_little(sent: NDArray[np.float64], wanted: NDArray[np.float64]) -> bool:
@@ -245,6 +264,33 @@ class TestLanes:
             expect(visited.page.locator("#tip")).to_contain_text("lookup_order()")
 
 
+class TestPrint:
+    def test_on_paper_the_lanes_are_light_and_of_their_own_shape(
+        self, browser: Browser, call: Path
+    ) -> None:
+        """A canvas is printed as it was drawn, before the style sheet for paper is in force."""
+        with visit(browser, call, scheme="dark") as visited:
+            page = visited.page
+            dark = corner(page)
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")
+            assert corner(page) == [255, 255, 255]
+            page.emulate_media(media="print")
+            page.set_viewport_size({"width": 700, "height": 900})
+            drawn, shown = page.evaluate(
+                """() => {
+                    const canvas = document.getElementById('picture');
+                    const { width, height } = canvas.getBoundingClientRect();
+                    return [canvas.width / canvas.height, width / height];
+                }"""
+            )
+            assert shown == pytest.approx(drawn, rel=0.01)
+            page.emulate_media(media="screen")
+            page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
+            page.evaluate("dispatchEvent(new Event('afterprint'))")
+            assert corner(page) == dark
+            assert quiet(visited)
+
+
 class TestPlayback:
     def test_play_advances_the_playhead(self, browser: Browser, call: Path) -> None:
         with visit(browser, call) as visited:
@@ -288,6 +334,22 @@ class TestPlayback:
             )
             expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
             assert visited.number("#lanes", "aria-valuenow") == pytest.approx(7.7, abs=0.2)
+            assert quiet(visited)
+
+    def test_without_an_output_it_goes_on_in_silence(self, browser: Browser, call: Path) -> None:
+        """As in Firefox, where a context that finds no output stays suspended without a word."""
+        with visit(browser, call, "#t=4.3", before=MUTE) as visited:
+            page = visited.page
+            page.click("#play")
+            page.click("#play")
+            assert visited.number("#lanes", "aria-valuenow") == 4.3
+            page.click("#play")
+            expect(page.locator("#sound-word")).to_contain_text("No sound")
+            expect(page.locator("#lanes")).to_have_attribute(
+                "aria-valuenow", re.compile(r"^4\.[4-9]|^[5-9]")
+            )
+            page.locator("#volume-caller").fill("0.5")
+            page.click("#play")
             assert quiet(visited)
 
     def test_the_transcript_follows(self, browser: Browser, call: Path) -> None:

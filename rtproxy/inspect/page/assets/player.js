@@ -3,6 +3,7 @@
 const BLOCK_S = 0.2;
 const LEAD_S = 0.5;
 const HIDDEN_LEAD_S = 2.5;
+const PATIENCE_MS = 2000;
 
 class Player {
   constructor() {
@@ -31,8 +32,7 @@ class Player {
     if (page.playing.value) return;
     if (page.now.value >= total - 1) page.now.set(0);
     page.playing.set(true);
-    if (this.there && !this.context) this.open();
-    if (this.context) await this.context.resume();
+    if (this.there) await this.wake();
     if (page.playing.value) this.begin(page.now.value);
     this.watch();
   }
@@ -82,6 +82,22 @@ class Player {
       gain.connect(pan).connect(this.context.destination);
       this.gains[side] = gain;
     }
+  }
+
+  /** Have sound, or go on without: a browser with no output for it may never say so. */
+  async wake() {
+    if (!this.context) this.open();
+    const { context } = this;
+    this.base = { at: Infinity, ms: page.now.value };
+    const patience = new Promise((resolve) => { setTimeout(resolve, PATIENCE_MS); });
+    await Promise.race([context.resume(), patience]).catch(() => {});
+    const awake = context.state === 'running';
+    this.word.set(awake ? '' : 'No sound: the browser has found no output for it.');
+    if (awake || this.context !== context) return;
+    this.silence();
+    context.close();
+    this.context = null;
+    this.gains = {};
   }
 
   begin(ms) {

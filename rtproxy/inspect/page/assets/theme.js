@@ -14,7 +14,8 @@ const theme = {
     this.use(this.modes.includes(mode) ? mode : 'system');
     button.addEventListener('click', () => this.next());
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.read());
-    matchMedia('print').addEventListener('change', () => this.read());
+    addEventListener('beforeprint', () => this.onPaper(true));
+    addEventListener('afterprint', () => this.onPaper(false));
   },
 
   next() {
@@ -30,6 +31,12 @@ const theme = {
     try {
       localStorage.setItem('rtproxy-theme', mode);
     } catch { /* then it holds until the page is closed */ }
+    this.read();
+  },
+
+  /** Paper is light; the style sheet for it is not yet in force when a browser announces it. */
+  onPaper(paper) {
+    document.documentElement.style.colorScheme = paper ? 'light' : '';
     this.read();
   },
 

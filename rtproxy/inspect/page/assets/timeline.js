@@ -17,6 +17,8 @@ const timeline = {
       this.node.dataset.end = span.end.toFixed(1);
     });
     for (const signal of [theme.changed, page.mode]) signal.watch(() => this.soon());
+    // Nothing that is drawn later gets onto paper.
+    for (const name of ['beforeprint', 'afterprint']) addEventListener(name, () => this.draw());
     for (const side of Object.values(sides)) side.reel?.changed.watch(() => this.soon());
     page.now.watch((ms) => this.tell(ms));
     page.picked.watch(() => this.point());
