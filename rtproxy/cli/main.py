@@ -1,5 +1,6 @@
 """The `rtproxy` command: its options, its subcommands, and how errors become exit codes."""
 
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -46,8 +47,20 @@ def project_defaults(start: Path) -> dict[str, Any]:
     return {}
 
 
+class Root(LazyGroup):
+    """The command itself, which ends quietly when `head` or a pager has seen enough."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # What is still in Python's buffer must go somewhere when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=Root,
     lazy=COMMANDS,
     package="rtproxy.cli",
     context_settings={
@@ -78,7 +91,3 @@ def main() -> None:
             raise
         click.echo(f"rtproxy: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has seen enough.
-        sys.stderr.close()
-        sys.exit(0)

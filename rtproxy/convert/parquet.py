@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -12,7 +11,7 @@ from rtproxy.convert.output import output, refuse
 from rtproxy.convert.table import COLUMNS, Row, rows
 from rtproxy.errors import ConvertError
 from rtproxy.realtime.session import Session
-from rtproxy.tape.reader import open_tape
+from rtproxy.tape.reader import Tape
 
 GROUP = 20_000
 """Rows that are in memory at once, and in a row group."""
@@ -20,17 +19,8 @@ UNDATED = "unknown"
 MISSING = "Parquet needs pyarrow: pip install 'rtproxy[parquet]'."
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written of a tape; `damaged` if some of the tape is lost."""
-
-    path: Path
-    rows: int
-    damaged: bool
-
-
-def write(tape: Path, folder: Path, *, force: bool = False) -> Written:
-    """Write one tape into the dataset in `folder`.
+def write(tape: Tape, folder: Path, *, force: bool = False) -> int:
+    """Write one tape into the dataset in `folder`; returns how many rows.
 
     Raises TapeError when the tape cannot be read, and ConvertError when pyarrow is missing, or the
     file is there already (unless `force`) or cannot be written.
@@ -42,24 +32,23 @@ def write(tape: Path, folder: Path, *, force: bool = False) -> Written:
         raise ConvertError(MISSING) from None
 
     schema = pa.schema([_field(pa, name) for name in COLUMNS])
-    with open_tape(tape) as opened:
-        path = folder / f"date={_date(opened.header.fields.get('started_ns'))}" / _name(tape)
-        refuse(path, force=force)
-        session = Session.from_tape(opened)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConvertError(f"{path.parent} cannot be made: {error.strerror}.") from None
-        count = 0
-        with (
-            output(path, force=force) as file,
-            pq.ParquetWriter(file, schema, compression="zstd") as writer,
-        ):
-            for group in _groups(rows(session, opened, tape.name)):
-                columns = {name: [row.get(name) for row in group] for name in COLUMNS}
-                writer.write_table(pa.table(columns, schema=schema))
-                count += len(group)
-        return Written(path, count, bool(opened.damage))
+    path = folder / f"date={_date(tape.header.fields.get('started_ns'))}" / _name(tape.path)
+    refuse(path, force=force)
+    session = Session.from_tape(tape)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConvertError(f"{path.parent} cannot be made: {error.strerror}.") from None
+    count = 0
+    with (
+        output(path, force=force) as file,
+        pq.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
+        for group in _groups(rows(session, tape, tape.path.name)):
+            columns = {name: [row.get(name) for row in group] for name in COLUMNS}
+            writer.write_table(pa.table(columns, schema=schema))
+            count += len(group)
+    return count
 
 
 def _field(pa: Any, name: str) -> Any:

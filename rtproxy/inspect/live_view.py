@@ -78,7 +78,7 @@ class LiveView:
     def render(self) -> RenderableType:
         """The call as it stands, in no more lines than the terminal has."""
         lines = self.lines(self._console.height - 1)
-        if self._ascii:
+        if Screen(self._console, self._ascii).ascii:
             lines = [line.translate(ASCII) for line in lines]
         return Text.from_ansi("\n".join(lines), no_wrap=True, overflow="crop")
 

@@ -34,12 +34,13 @@ ASCII = str.maketrans("·→←↓↑…“”×–━╌─█░▁▂▃▄�
 class Screen:
     """A rich console, as far as it is needed.
 
-    `width` is None where lines may be as long as they are. With `ascii` nothing else is written.
+    `width` is None where lines may be as long as they are. With `ascii`, or where the output's
+    encoding has no lines and blocks, nothing else is written.
     """
 
     def __init__(self, console: Console, ascii: bool = False) -> None:
         self.console = console
-        self.ascii = ascii
+        self.ascii = ascii or not _has_signs(console.encoding)
         colour = console.color_system is not None and not console.no_color
         self._system = ColorSystem.STANDARD if colour else None
         self.width = console.width if console.is_terminal or _asked_for() else None
@@ -110,6 +111,14 @@ def cut_front(text: str, width: int) -> str:
     while cell_len(text) > width:
         text = "…" + text.removeprefix("…")[1:]
     return text
+
+
+def _has_signs(encoding: str) -> bool:
+    try:
+        "".join(map(chr, ASCII)).encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _asked_for() -> bool:

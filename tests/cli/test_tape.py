@@ -152,11 +152,11 @@ def test_dump_into_head_ends_quietly(tmp_path: Path) -> None:
         writer.event(n, 0, "x" * 100)
     writer.seal(5000)
     done = subprocess.run(
-        f"{sys.executable} -m rtproxy tape dump {writer.path} | head -1",
+        f"({sys.executable} -m rtproxy tape dump {writer.path}; echo $? >&2) | head -1",
         shell=True, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.startswith('{"kind":"header"')
-    assert done.stderr == ""
+    assert done.stderr == "0\n"
 
 
 def test_verify_says_how_each_tape_is(tape: Path) -> None:

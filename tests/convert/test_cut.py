@@ -129,7 +129,9 @@ def test_damage_is_still_damage(call: Path) -> None:
         lost = next(one for one in tape.scan() if getattr(one.record, "seq", None) == 300)
     data[lost.offset + 20] ^= 0xFF
     call.write_bytes(data)
-    _, out = cut(call, "--events", "200..400", "--bare")
+    done, out = cut(call, "--events", "200..400", "--bare")
+    assert done.exit_code == 1
+    assert "record 300 is missing" in done.stderr
     report = verify(out)
     assert report.missing == 1
     assert not report.ok

@@ -41,11 +41,11 @@ def simulated(name: str) -> list[Record]:
     return call_records(load(name))
 
 
-def exported(tape: Path, name: str, folder: Path) -> tuple[int, str, Path]:
+def exported(tape: Path, name: str, folder: Path, *more: str) -> tuple[int, str, Path]:
     """Exit code, what was said, and where the file is to be."""
     kind, *options = KINDS[name]
     out = folder / name
-    done = CliRunner().invoke(rtproxy, ["export", kind, str(tape), "-o", str(out), *options])
+    done = CliRunner().invoke(rtproxy, ["export", kind, str(tape), "-o", str(out), *options, *more])
     if isinstance(done.exception, RtproxyError):
         return done.exception.exit_code, str(done.exception), out
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
@@ -84,12 +84,14 @@ def test_half_and_damaged_tapes(tmp_path: Path, name: str) -> None:
         folder = tmp_path / str(len(part))
         tape = write_tape(folder / "call.rtape", part, seal=False)
         assert assert_file_or_sentence(tape, name, folder) == 0
+        assert "not sealed" in exported(tape, name, folder, "--force")[1]
     tape = write_tape(tmp_path / "call.rtape", records)
     data = bytearray(tape.read_bytes())
     for at in (5_000, len(data) // 2, len(data) - 100):
         data[at] ^= 0xFF
     tape.write_bytes(data)
     assert assert_file_or_sentence(tape, name, tmp_path) == 1
+    assert "is missing" in exported(tape, name, tmp_path, "--force")[1]
 
 
 @pytest.mark.parametrize("name", KINDS)

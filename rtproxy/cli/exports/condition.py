@@ -1,4 +1,4 @@
-"""What an export says of a tape that is not whole."""
+"""What is said of a tape that is not whole when something else was made of it."""
 
 from typing import TYPE_CHECKING
 

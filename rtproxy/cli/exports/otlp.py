@@ -27,6 +27,7 @@ def otlp(
     """
     import orjson
 
+    from rtproxy.cli.exports.condition import tell
     from rtproxy.convert.otlp import Mapper, document
     from rtproxy.convert.output import output
     from rtproxy.realtime.session import Session
@@ -37,7 +38,6 @@ def otlp(
         raise click.UsageError("Spans are written to a file or sent; give -o or --endpoint.")
     with open_tape(tape) as opened:
         session = Session.from_tape(opened)
-        damaged = bool(opened.damage)
     if not session.times_known:
         raise click.UsageError(f"{tape} has no times, of which spans are made.")
     mapper = Mapper(session, content=content)
@@ -54,6 +54,5 @@ def otlp(
         click.echo(
             f"rtproxy: {tape} does not say when it was recorded; its spans begin in 1970.", err=True
         )
-    if damaged:
-        click.echo(f"rtproxy: {tape} is damaged; what is lost is not in the spans.", err=True)
+    if tell(opened):
         raise SystemExit(1)

@@ -28,22 +28,24 @@ def parquet(ctx: click.Context, tapes: tuple[Path, ...], out: Path, force: bool)
     One row an event, one file a tape, partitioned by the day of recording, for DuckDB, pandas or
     Spark. Audio is left out.
     """
+    from rtproxy.cli.exports.condition import tell
     from rtproxy.convert.parquet import write
     from rtproxy.errors import ConvertError, TapeError
+    from rtproxy.tape.reader import open_tape
 
     worst, files, events = 0, 0, 0
     for path in _all(tapes):
         try:
-            written = write(path, out, force=force)
+            with open_tape(path) as tape:
+                count = write(tape, out, force=force)
         except (TapeError, ConvertError) as error:
             if len(tapes) == 1 and path == tapes[0]:
                 raise
             click.echo(f"rtproxy: {error}", err=True)
             worst = max(worst, error.exit_code)
             continue
-        files, events = files + 1, events + written.rows
-        if written.damaged:
-            click.echo(f"rtproxy: {path} is damaged; what is lost is not in the table.", err=True)
+        files, events = files + 1, events + count
+        if tell(tape):
             worst = max(worst, 1)
     click.echo(f"{events} events of {files} tapes written to {out}.", err=True)
     ctx.exit(worst)

@@ -21,6 +21,7 @@ def trace(tape: Path, out: Path | None, force: bool) -> None:
     arrows lead from cause to effect; counters show the levels of both sides and how much audio was
     queued to be played.
     """
+    from rtproxy.cli.exports.condition import tell
     from rtproxy.convert.output import output
     from rtproxy.convert.trace import trace as traced
     from rtproxy.realtime.session import Session
@@ -33,7 +34,5 @@ def trace(tape: Path, out: Path | None, force: bool) -> None:
         with output(out, force=force) as file:
             for piece in traced(session, opened, tape.name):
                 file.write(piece)
-        damaged = bool(opened.damage)
-    if damaged:
-        click.echo(f"rtproxy: {tape} is damaged; what is lost is not in the trace.", err=True)
-        raise SystemExit(1)
+        if tell(opened):
+            raise SystemExit(1)

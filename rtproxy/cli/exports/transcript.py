@@ -41,6 +41,7 @@ def transcript(
     A time is when the words sounded; ~ marks one that is only when they arrived. What the caller
     did not hear, because the assistant was cut off, is marked; subtitles leave it out.
     """
+    from rtproxy.cli.exports.condition import tell
     from rtproxy.convert.output import output
     from rtproxy.realtime.dialogue import dialogue
     from rtproxy.realtime.session import Session
@@ -49,7 +50,6 @@ def transcript(
     chosen = form or _by_name(out)
     with open_tape(tape) as opened:
         session = Session.from_tape(opened)
-        damaged = bool(opened.damage)
     if turn is not None and session.turns.number(turn) is None:
         raise click.UsageError(f"{tape} has {len(session.turns.all)} turns; there is no {turn}.")
     lines = dialogue(session, turn)
@@ -62,10 +62,7 @@ def transcript(
             file.write(f"{part}\n".encode())
     if not lines:
         click.echo(f"rtproxy: nothing was said on {tape}.", err=True)
-    if damaged:
-        click.echo(
-            f"rtproxy: {tape} is damaged; what is missing is not in the transcript.", err=True
-        )
+    if tell(opened):
         raise SystemExit(1)
 
 

@@ -91,16 +91,17 @@ def wav(
     What is wrong with the audio is named on stderr and all the rest is exported; the exit code is
     1 if some of it is lost.
     """
+    from rtproxy.cli.exports.condition import tell
     from rtproxy.convert.wav_writer import export
     from rtproxy.tape.reader import open_tape
 
     wanted = _wanted(tape, out, per, as_, side, turn, mix, rate, raw, form, force)
     with open_tape(tape) as opened:
-        with _progress(opened) as tell:
-            written = export(opened, wanted, tell)
-        damaged = bool(opened.damage)
+        with _progress(opened) as progress:
+            written = export(opened, wanted, progress)
     _tell(wanted, written)
-    for line in _complaints(tape, written, damaged):
+    damaged = tell(opened)
+    for line in _complaints(tape, written):
         click.echo(f"rtproxy: {line}", err=True)
     if damaged or written.lost:
         raise SystemExit(1)
@@ -186,13 +187,11 @@ def _tell(wanted: Wanted, written: Written) -> None:
     click.echo(f"{where}: {', '.join(about)}", err=True)
 
 
-def _complaints(tape: Path, written: Written, damaged: bool) -> list[str]:
+def _complaints(tape: Path, written: Written) -> list[str]:
     """What the files do not hold as it was, a line each."""
     from rtproxy.tape.escape import visible
 
     lines = []
-    if damaged:
-        lines.append(f"{tape} is damaged; what is lost is silence, or missing.")
     if written.cut:
         lines.append(f"the audio on {tape} was cut by who recorded it; this is what there is.")
     for fault in list(written.faults)[:SHOWN]:

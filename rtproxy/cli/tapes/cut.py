@@ -76,6 +76,7 @@ def cut(
     Times, numbers, ids and the handshake stay as they are. The events that set the session up
     before the part are kept, so that it can be understood and replayed, and so is its end.
     """
+    from rtproxy.cli.exports.condition import tell
     from rtproxy.convert.cut import Part, choose
     from rtproxy.convert.rewrite import beside, rewrite
     from rtproxy.tape.reader import open_tape
@@ -103,6 +104,8 @@ def cut(
         )
     say(f"{count:,} records kept.")
     click.echo(visible(str(target)))
+    if tell(tape):
+        raise SystemExit(1)
 
 
 def _turns(tape: "Tape", first: int, last: int) -> "Part":

@@ -49,6 +49,7 @@ def redact(
     also where it is spread over several deltas. A replaced value becomes REDACTED: and eight
     digits, the same for the same value. Audio keeps its length, so that replays keep their timing.
     """
+    from rtproxy.cli.exports.condition import tell
     from rtproxy.convert.redact import Censor, Plan
     from rtproxy.convert.rewrite import beside, rewrite
     from rtproxy.realtime.jsonpath import PathPattern
@@ -71,6 +72,8 @@ def redact(
         count = rewrite(tape, target, fields, censor.edit)
     say(f"{censor.changed:,} of {count:,} records changed.")
     click.echo(visible(str(target)))
+    if tell(tape):
+        raise SystemExit(1)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
