@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from rtproxy.errors import UpstreamError
 from rtproxy.net.lobby import Lobby
-from rtproxy.wire.address import is_loopback, url_host
+from rtproxy.wire.address import is_here, is_loopback, url_host
 from rtproxy.wire.no_proxy import is_covered
 
 CONNECT_TIMEOUT_S = 30.0
@@ -144,9 +144,7 @@ class Routes:
         """Whether this is where we listen ourselves."""
         if self.own is None or port != self.own[1]:
             return False
-        return host.lower() == self.own[0].lower() or (
-            is_loopback(host) and is_loopback(self.own[0])
-        )
+        return host.lower() == self.own[0].lower() or (is_here(host) and is_here(self.own[0]))
 
     def _variable(self, name: str) -> tuple[str, str]:
         """Name and value of a variable that may be written either way; small letters first."""

@@ -52,7 +52,13 @@ class Token:
         query = "&".join(one for one in parameters if not one.startswith(PARAMETER))
         if not given or not all(map(self._is_right, given)):
             return None
+        # A page that was loaded with it says so in the Referer of all that it loads.
+        path = self._left_out(path) or "/"
+        kept = [(name, self._left_out(value)) for name, value in kept]
         return (f"{path}?{query}" if query or (mark and parameters == [""]) else path), kept
+
+    def _left_out(self, text: str) -> str:
+        return text.replace(self.prefix, "").replace(self.value, "")
 
     def _is_right(self, word: str) -> bool:
         # In a time that does not tell how much of it is right.

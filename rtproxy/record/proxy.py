@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
-from rtproxy.errors import RtproxyError
+from rtproxy.errors import RtproxyError, UpstreamError
 from rtproxy.net.entrance import REALTIME_HOSTS, Access, Entrance
 from rtproxy.net.listener import IDLE_S
 from rtproxy.net.refusal import refuse
@@ -136,6 +136,12 @@ class Proxy:
         except RtproxyError:
             await self._dialler.close()
             raise
+        if self._routes.is_own(*self._routes.address(upstream.host, upstream.port)):
+            await self.close()
+            raise UpstreamError(
+                f"{upstream.origin} is where rtproxy itself listens, so that it would pass each "
+                "request on to itself; give another --upstream or --listen."
+            )
 
     async def close(self, stop: Stop | None = None, grace_s: float = 0.0) -> None:
         """Stop listening, give what is under way `grace_s` to end, close the rest, seal all tapes.

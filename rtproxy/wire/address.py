@@ -4,6 +4,7 @@ import errno
 import ipaddress
 from urllib.parse import urlsplit
 
+UNSPECIFIED = ("0.0.0.0", "::")
 _LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
 
 
@@ -15,6 +16,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_here(host: str) -> bool:
+    """Whether a connection to an address ends on this machine, whichever machine that is: on
+    loopback, or by the unspecified address, which leads there as well."""
+    return is_loopback(host) or host in UNSPECIFIED
 
 
 def host_of(authority: str) -> str:

@@ -75,6 +75,16 @@ def test_a_proxy_variable_that_names_ourselves() -> None:
     assert routes.proxy_for("https", "api.openai.com", 443) is not None
 
 
+@pytest.mark.parametrize("listening", ["127.0.0.1", "::1", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "0.0.0.0", "::"])
+def test_ways_to_name_ourselves(listening: str, host: str) -> None:
+    routes = Routes(environ={})
+    routes.own = (listening, 8787)
+    assert routes.is_own(host, 8787)
+    assert not routes.is_own(host, 8788)
+    assert not routes.is_own("api.openai.com", 8787)
+
+
 @pytest.mark.parametrize(
     ("rule", "host", "port", "address"),
     [

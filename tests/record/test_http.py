@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -12,6 +13,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from rtproxy.errors import UpstreamError
 from rtproxy.record.exchange import HttpMode
 from rtproxy.record.proxy import Proxy, Settings
 from rtproxy.tape.reader import open_tape
@@ -192,3 +194,14 @@ async def test_a_foreign_host_is_refused_on_loopback(tmp_path: Path) -> None:
         for host, status in (("evil.example", 421), ("localhost:1", 207), ("[::1]:9", 207)):
             async with session.get(f"{proxy.url}/x", headers={"Host": host}) as answer:
                 assert answer.status == status
+
+
+async def test_a_proxy_of_ourselves_is_refused(tmp_path: Path) -> None:
+    """It would pass each request on to itself, without end."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = Settings(upstream=f"http://localhost:{port}", port=port, out=tmp_path)
+    with pytest.raises(UpstreamError, match="itself listens"):
+        await Proxy(settings).start()
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # it is not listened on
