@@ -58,14 +58,22 @@ def no_reply(meter: Meter) -> Iterator[Finding]:
     for turn in call.turns.all:
         expects = turn.has_caller or turn.kind == "timeout"
         refused = turn.refused is not None and turn.refused.code == ACTIVE_RESPONSE
-        if not expects or turn.produced or turn.damaged or refused or turn.ended_ms is None:
+        if not expects or turn.damaged or refused or turn.ended_ms is None:
             continue
-        found = _failed_reply(call, turn) if turn.responses else _missing_reply(call, turn)
+        last = turn.responses[-1] if turn.responses else None
+        said = any(r.first_ms is not None or r.text for r in turn.responses)
+        calls = last is not None and not said and last.calls
+        if last is None:
+            found = _missing_reply(call, turn)
+        elif not last.produced and (not said or last.status == "failed"):
+            found = _failed_reply(call, turn)
+        else:
+            found = _left_calls(call, turn, last) if calls else None
         if found is not None:
             events, why, step = found
             yield Finding(
                 "no-reply",
-                "error",
+                "warning" if calls else "error",
                 turn.n,
                 events,
                 f"Turn {turn.n} got no reply: {why}.",
@@ -92,6 +100,35 @@ def _failed_reply(call: Call, turn: Turn) -> tuple[tuple[int, ...], str, str] | 
             why = f"the response was created and gave nothing for {waited / 1000:.1f} s"
             return events, why, "Cancel the response and ask again; report its id to the provider."
     return None
+
+
+def _left_calls(call: Call, turn: Turn, last: Response) -> tuple[tuple[int, ...], str, str] | None:
+    """The model called functions instead of saying something, and nobody saw to the rest."""
+    calls = [t for t in last.calls.values() if t.kind == "function_call" and t.done_ms is not None]
+    if not calls or last.status == "cancelled":
+        return None  # who interrupts does not wait for it
+    left = [tool for tool in calls if tool.output_ms is None]
+    outputs = [tool.output_ms for tool in calls if tool.output_ms is not None]
+    waited = waited_ms(call, turn, last.done_ms if left else max(outputs, default=None))
+    if waited < NO_REPLY_MS or was_dropped(call):
+        return None
+    seconds = waited / 1000
+    if left:
+        names = ", ".join(tool.name or "a function" for tool in left)
+        why = f"the client left the call of {names} without an output for {seconds:.1f} s"
+        step = "Send a function_call_output, be it that it failed, and then response.create."
+        return evidence(*(tool.done_seq for tool in left)), why, step
+    events = evidence(*(tool.output_seq for tool in calls))
+    if turn.refused is not None:
+        why = f"its response.create was refused, {turn.refused.message or turn.refused.code}"
+        return (*events, turn.refused.seq), why, "Correct the request."
+    asked = [ask.seq for ask in call.answers.responses.asks if ask.turn == turn.n]
+    if asked:
+        why = f"the client asked, and the server created no response for {seconds:.1f} s"
+        return (*events, *asked), why, "Report the session id and these events to the provider."
+    why = f"its calls got their outputs, and no response.create followed for {seconds:.1f} s"
+    step = "Send response.create after the last function_call_output, unless silence is meant."
+    return events, why, step
 
 
 def _missing_reply(call: Call, turn: Turn) -> tuple[tuple[int, ...], str, str] | None:

@@ -92,6 +92,67 @@ def test_a_wish_to_be_allowed_a_call_is_a_reply() -> None:
     assert story.wait(9_000).control("marker").codes == []
 
 
+def called() -> Story:
+    """The model calls a function and says nothing."""
+    item = {"id": "f", "type": "function_call", "call_id": "c", "name": "look_up"}
+    story = asked().wait(30).begin("r1").wait(100)
+    return story.server("response.output_item.done", response_id="r1", item=item).end("r1")
+
+
+def answered() -> Story:
+    output = {"type": "function_call_output", "call_id": "c", "output": "Found."}
+    return called().wait(300).client("conversation.item.create", item=output)
+
+
+def test_no_reply_when_a_call_gets_no_output() -> None:
+    assert called().wait(4_000).control("marker").codes == []  # it may still come
+    (finding,) = called().wait(6_000).control("marker").session.findings
+    assert (finding.code, finding.severity, finding.turn) == ("no-reply", "warning", 1)
+    assert "left the call of look_up without an output for 6.0 s" in finding.message
+
+
+def test_no_reply_when_nobody_asks_after_the_output_of_a_call() -> None:
+    (finding,) = answered().wait(6_000).control("marker").session.findings
+    assert "no response.create followed for 6.0 s" in finding.message
+    asked_for = answered().client("response.create").wait(6_000).control("marker")
+    assert "the server created no response" in asked_for.session.findings[0].message
+    refused = answered().client("response.create", event_id="e")
+    refused.server("error", error={"code": "invalid_value", "message": "No.", "event_id": "e"})
+    (finding,) = refused.wait(6_000).control("marker").session.findings
+    assert "its response.create was refused, No." in finding.message
+
+
+@pytest.mark.parametrize("words", ["", "One moment."])
+def test_no_reply_when_the_response_after_a_call_fails(words: str) -> None:
+    story = asked().wait(30).begin("r1").wait(100)
+    if words:
+        story.say("r1", 500, words)
+    done = {"response_id": "r1", "item_id": "f", "call_id": "c", "name": "f", "arguments": "{}"}
+    story.server("response.function_call_arguments.done", **done).end("r1")
+    output = {"type": "function_call_output", "call_id": "c", "output": "Found."}
+    story.client("conversation.item.create", item=output).client("response.create").begin("r2")
+    story.end("r2", "failed", status_details={"error": {"code": "server_error"}})
+    (finding,) = story.session.findings
+    assert (finding.code, finding.severity) == ("no-reply", "error")
+    assert "the response failed" in finding.message
+
+
+def test_a_call_that_the_caller_interrupts_needs_no_output() -> None:
+    item = {"id": "f", "type": "function_call", "call_id": "c", "name": "f", "status": "incomplete"}
+    story = asked().wait(30).begin("r1").wait(2_000)
+    story.server("response.output_item.added", response_id="r1", item=item).speak(100)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=2_600, item_id="u2")
+    story.end("r1", "cancelled", output=[item], status_details={"reason": "turn_detected"})
+    assert story.wait(9_000).control("marker").codes == []
+
+
+def test_a_call_that_is_made_beside_words_may_stay_without_an_output() -> None:
+    item = {"id": "f", "type": "function_call", "call_id": "c", "name": "hang_up"}
+    story = asked().wait(30).begin("r1").wait(100).say("r1", 500, "Good bye.")
+    story.server("response.output_item.done", response_id="r1", item=item).end("r1")
+    assert story.wait(9_000).control("marker").codes == []
+
+
 # slow-turn
 
 
