@@ -228,9 +228,8 @@ class Exchange:
         if self._tape is not None and self._upload.size and not self._upload.is_whole:
             self._gap(0, "the request's body broke off", self._upload.size)
         tape, self._tape = self._tape, None
-        if tape is not None and self._tapes is not None:
-            self._flush(tape)
-            await asyncio.to_thread(tape.writer.seal, tape.now_ns())
+        if tape is not None:
+            await tape.seal()
 
     def _begin(self, response: dict[str, object] | None) -> None:
         assert self._tapes is not None
@@ -285,7 +284,8 @@ class Exchange:
         self._flush(self._tape)
 
     def _flush(self, tape: Tape) -> None:
-        if not tape.writer.flush() and self._tape is not None and self._tapes is not None:
+        if not tape.writer.flush():
             assert tape.writer.failed is not None
-            self._tapes.lost(self._traffic, tape.writer.failed)
+            tape.lost(tape.writer.failed)
+            tape.writer.close()
             self._tape = None

@@ -1,6 +1,5 @@
 """A WebSocket handshake that was not answered with 101: passed on as it is, and taped."""
 
-import asyncio
 from http import HTTPStatus
 
 import aiohttp
@@ -79,7 +78,7 @@ async def note_departure(
     """Tape a handshake whose client did not wait for the answer."""
     if tape is not None:
         tape.control(0, "reset", {"error": str(left)})
-        await asyncio.to_thread(tape.writer.seal, tape.now_ns())
+        await tape.seal()
     status.end(traffic, "closed")
 
 
@@ -115,5 +114,4 @@ async def _seal(
         if changed:
             flags |= REDACTED
     tape.control(flags, "refused", data)
-    tape.writer.flush()
-    await asyncio.to_thread(tape.writer.seal, tape.now_ns())
+    await tape.seal()

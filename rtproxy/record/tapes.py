@@ -1,10 +1,12 @@
 """Where a proxy puts its tapes: what their headers say, and what happens if one cannot be made."""
 
+import asyncio
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ class Tape:
     writer: TapeWriter
     redactor: Redactor
     started_ns: int
+    lost: Callable[[Exception], None]
+    """Called with the reason when the tape ends before the connection does."""
 
     def now_ns(self) -> int:
         """Nanoseconds since the tape's start."""
@@ -37,6 +41,12 @@ class Tape:
         """Put on it that something has happened now. A peer may have had a hand in the words."""
         clean, changed = self.redactor.data(data)
         self.writer.control(self.now_ns(), flags | REDACTED if changed else flags, name, clean)
+
+    async def seal(self) -> None:
+        """Finish it. In a thread, as it is read once more for its checksum."""
+        await asyncio.to_thread(self.writer.seal, self.now_ns())
+        if self.writer.failed is not None:
+            self.lost(self.writer.failed)
 
 
 class Tapes:
@@ -108,9 +118,9 @@ class Tapes:
             self._status.fail(traffic, f"{error} The session goes on without a tape.")
             return None
         traffic.name = path.name
-        return Tape(writer, redactor, started_ns)
+        return Tape(writer, redactor, started_ns, partial(self._lost, traffic))
 
-    def lost(self, traffic: Traffic, error: Exception) -> None:
+    def _lost(self, traffic: Traffic, error: Exception) -> None:
         """Say loudly that a tape ends early; the session goes on."""
         self._status.fail(traffic, f"{error} The session goes on; {traffic.name} ends here.")
 

@@ -71,7 +71,7 @@ class WebSocketRelay:
                 tape,
                 deflate,
                 traffic=traffic,
-                on_failure=lambda error: self._tapes.lost(traffic, error),
+                on_failure=tape.lost,
                 max_message=self._max_message,
             )
         await self._run(request, response, follower, traffic)

@@ -1,12 +1,14 @@
 """HTTP requests through the proxy: streamed, unchanged, and taped where they are realtime's."""
 
 import asyncio
+import errno
 import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -18,6 +20,7 @@ from rtproxy.record.exchange import HttpMode
 from rtproxy.record.proxy import Proxy, Settings
 from rtproxy.tape.reader import open_tape
 from rtproxy.tape.record import Control, Event
+from rtproxy.tape.writer import TapeWriter
 
 
 class Server:
@@ -205,3 +208,29 @@ async def test_a_proxy_of_ourselves_is_refused(tmp_path: Path) -> None:
         await Proxy(settings).start()
     with socket.create_server(("127.0.0.1", port)):
         pass  # it is not listened on
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+async def test_a_disk_that_is_full_at_the_end_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upgrade: bool
+) -> None:
+    """A request's answer, and a refused handshake: whatever the tape's last write is."""
+    seal = TapeWriter.seal
+
+    def full(writer: TapeWriter, *rest: Any) -> None:
+        monkeypatch.setattr("rtproxy.tape.writer.os.write", no_room)
+        seal(writer, *rest)
+        monkeypatch.undo()
+
+    def no_room(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(TapeWriter, "seal", full)
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket"} if upgrade else {}
+    async with stage(tmp_path) as (_, proxy), aiohttp.ClientSession(headers=headers) as session:
+        async with session.get(f"{proxy.url}/v1/realtime/echo") as answer:
+            assert answer.status == 207
+    (said,) = proxy.status.failures
+    (path,) = tapes(tmp_path)
+    assert "No space left on device" in said
+    assert said.endswith(f"{path.name} ends here.")

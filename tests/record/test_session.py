@@ -18,7 +18,7 @@ from rtproxy.wire.frame import Opcode, encode_frame
 @pytest.fixture
 def tape(tmp_path: Path) -> Tape:
     writer = TapeWriter.create(tmp_path / "session.rtape", {"connection": "websocket"})
-    return Tape(writer, Redactor(bytes(16)), time.monotonic_ns())
+    return Tape(writer, Redactor(bytes(16)), time.monotonic_ns(), lost=lambda error: None)
 
 
 def record(tape: Tape, failures: list[Exception], max_message: int = 1000) -> SessionRecorder:
