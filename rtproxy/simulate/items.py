@@ -242,6 +242,10 @@ def read_part(kind: str, part: Mapping[str, Any], place: str) -> dict[str, Any]:
             raise missing(f"{place}.text")
         words = checks.text(part["text"], f"{place}.text", None)
         return {"type": kind.replace("_audio", "_text"), "text": words}
+    needed = "image_url" if kind == "input_image" else "audio"
+    if part.get(needed) is None:
+        raise missing(f"{place}.{needed}")
+    checks.text(part[needed], f"{place}.{needed}", None)
     if kind == "input_image":
         return {"type": kind, **{k: part[k] for k in ("image_url", "detail") if k in part}}
     return {"type": kind, "transcript": part.get("transcript")}

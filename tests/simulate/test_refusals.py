@@ -68,6 +68,19 @@ def test_what_an_assistant_said_aloud_cannot_be_told_again(
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "field"), [("input_image", "image_url"), ("input_audio", "audio")]
+)
+def test_a_part_without_what_it_is_made_of(kind: str, field: str) -> None:
+    def create(part: dict[str, str]) -> Dialogue:
+        item = {"type": "message", "role": "user", "content": [{"type": kind, **part}]}
+        return Dialogue().send("conversation.item.create", item=item)
+
+    param = f"item.content[0].{field}"
+    assert refused(create({}))[:2] == ("missing_required_parameter", param)
+    assert not create({field: "data"}).of("error")
+
+
 @pytest.mark.parametrize("side", ["input", "output"])
 def test_pcm_needs_its_rate(side: str) -> None:
     def update(form: dict[str, Any]) -> Dialogue:
