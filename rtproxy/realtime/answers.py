@@ -35,6 +35,8 @@ class Answers:
         """Whether the session's start is on the tape."""
         self.levels: dict[str, Levels] | None = {} if levels else None
         """Of the assistant's audio, by item."""
+        self.elsewhere = False
+        """Whether the assistant speaks past this connection: over WebRTC, or a telephone line."""
         self.audio_events = 0
         self.audio_ms = 0.0
         self.rates: set[int] = set()
@@ -105,10 +107,16 @@ class Answers:
             self._output(entry, response, now_ms, event.seq, complete=True)
         response.finish(body, now_ms, event.seq)
         self.responses.end(response)
+        if response.status == "completed" and response.first_audio_ms is None:
+            self.elsewhere = self.elsewhere or said_aloud(body)
         if response.reason == "turn_detected" and response.audio_item is not None:
             by = self.turns.open or self.turns.current
             self.interruptions.stopped(response.id, response.audio_item, now_ms, event.seq, by)
             self.tell_turns()
+
+    def plays_elsewhere(self, _event: RealtimeEvent, _now_ms: float) -> None:
+        """The server plays what it says itself, as it does where it sends no audio deltas."""
+        self.elsewhere = True
 
     def output_item(self, event: RealtimeEvent, now_ms: float) -> None:
         response = self._response(event, now_ms)
@@ -215,6 +223,12 @@ class Answers:
         return item
 
 
+def said_aloud(body: Data) -> bool:
+    """Whether a response has words that were spoken."""
+    parts = (part for item in mappings(body, "output") for part in mappings(item, "content"))
+    return any(string(part, "transcript") for part in parts)
+
+
 ANSWERS: dict[str, Callable[[Answers, RealtimeEvent, float], None]] = {
     "conversation.item.added": Answers.item,
     "conversation.item.done": Answers.item,
@@ -223,6 +237,8 @@ ANSWERS: dict[str, Callable[[Answers, RealtimeEvent, float], None]] = {
     "response.done": Answers.done,
     "response.output_item.added": Answers.output_item,
     "response.output_item.done": Answers.output_item,
+    "output_audio_buffer.started": Answers.plays_elsewhere,
+    "output_audio_buffer.stopped": Answers.plays_elsewhere,
     "response.output_audio.delta": Answers.audio,
     "session.output_audio.delta": Answers.audio,
     "response.output_audio_transcript.delta": Answers.words,

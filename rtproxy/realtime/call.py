@@ -106,7 +106,10 @@ class Call:
     @property
     def output_complete(self) -> bool:
         """Whether the assistant's audio is on the tape as long as it was."""
-        return self.answers.audio_ms >= SHORTEST_MS * self.answers.audio_events
+        answers = self.answers
+        if not answers.audio_events:
+            return not answers.elsewhere
+        return answers.audio_ms >= SHORTEST_MS * answers.audio_events
 
     @property
     def plays(self) -> bool:

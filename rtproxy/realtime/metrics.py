@@ -81,7 +81,13 @@ class Meter:
     def barge_ins(self) -> int:
         """How often the caller cut the assistant off; one speech may cut several items."""
         cuts = (cut for turn in self.call.turns for cut in turn.interruptions)
-        return len({(cut.by.n, cut.started_ms) for cut in cuts if cut.by is not None})
+        known = len({(cut.by.n, cut.started_ms) for cut in cuts if cut.by is not None})
+        if self.call.output_complete:
+            return known
+        # What is not on the tape was cut off where the server says so.
+        responses = self.call.answers.responses.by_id.values()
+        unheard = (r for r in responses if r.first_audio_ms is None and r.text)
+        return known + sum(response.reason == "turn_detected" for response in unheard)
 
     def tool_calls(self) -> int:
         """How many calls the model made; what the client tells of earlier ones is history."""

@@ -192,6 +192,32 @@ def test_a_reply_that_was_heard_to_its_end_was_not_interrupted(told: int) -> Non
     assert session.findings == []
 
 
+def test_of_a_call_whose_audio_flows_elsewhere_it_is_not_known() -> None:
+    """The sideband of a WebRTC or SIP call has words and events, but no audio."""
+    story = Story().wait(3_000).hear("u1", 1_000, 2_500).wait(30).begin("r1").wait(300)
+    words = {"response_id": "r1", "item_id": "a", "delta": "Hello there."}
+    story.server("response.output_audio_transcript.delta", **words)
+    story.server("output_audio_buffer.started", response_id="r1").wait(500)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=4_000, item_id="u2")
+    story.server("output_audio_buffer.cleared", response_id="r1")
+    story.end("r1", "cancelled", status_details={"reason": "turn_detected"})
+    session = story.session
+    assert not session.audio_complete
+    found = session.measure(session.turns[0])
+    assert (found["queue_ms"], found["audio_ms"], found["heard_ms"]) == (30, None, None)
+    assert session.metrics["talk_ratio"] is None
+    assert (session.turns[0].end, session.metrics["barge_ins"]) == ("interrupted", 1)
+
+
+def test_spoken_words_without_any_audio_were_heard_elsewhere() -> None:
+    story = Story().wait(3_000).hear("u1", 1_000, 2_500).wait(30).begin("r1").wait(300)
+    content = [{"type": "output_audio", "transcript": "Hello there."}]
+    item = {"id": "a", "type": "message", "role": "assistant", "content": content}
+    session = story.end("r1", output=[item]).session
+    assert session.turns[0].assistant == "Hello there."
+    assert session.measure(session.turns[0])["audio_ms"] is None
+
+
 def test_one_speech_that_cuts_two_items_is_one_barge_in() -> None:
     story = Story().speak(1500).hear("u1", 0, 1400).begin("r1")
     story.say("r1", 3_000, item_id="a").say("r1", 3_000, item_id="b").end("r1").speak(1000)
