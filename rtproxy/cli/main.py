@@ -1,5 +1,6 @@
 """The `rtproxy` command: its options, its subcommands, and how errors become exit codes."""
 
+import errno
 import os
 import sys
 import tomllib
@@ -10,6 +11,7 @@ import click
 
 from rtproxy import __version__
 from rtproxy.cli.lazy import LazyGroup
+from rtproxy.cli.outlet import lead_nowhere, open_what_is_closed
 from rtproxy.errors import RtproxyError
 
 COMMANDS = {
@@ -26,6 +28,9 @@ COMMANDS = {
     "demo": "Record a simulated call and look at it; needs no key and no network.",
 }
 """Subcommand → its one line in `--help`. `rtproxy.cli.NAME` holds a click command `NAME`."""
+
+CANNOT_BE_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""Errors of writing; of a file with a name, whoever writes it tells."""
 
 
 def project_defaults(start: Path) -> dict[str, Any]:
@@ -52,10 +57,12 @@ class Root(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # when the interpreter ends, nobody hears that it fails
         except BrokenPipeError:
-            # What is still in Python's buffer must go somewhere when the interpreter ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            lead_nowhere(sys.stdout)
             ctx.exit(0)
 
 
@@ -78,11 +85,17 @@ def rtproxy(ctx: click.Context, debug: bool) -> None:
     Record a session with a Realtime server to a tape, look at the tape, and play it back.
     """
     ctx.obj = {"debug": debug}
-    ctx.default_map = project_defaults(Path.cwd())
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise click.UsageError("The current folder has been removed; change to another.") from None
+    ctx.default_map = project_defaults(here)
 
 
 def main() -> None:
-    """Run the command line; errors raised on purpose become one sentence and an exit code."""
+    """Run the command line; errors raised on purpose, and the system's, become one sentence and an
+    exit code."""
+    open_what_is_closed()
     debug = "--debug" in sys.argv[1:2]
     try:
         rtproxy(prog_name="rtproxy", standalone_mode=True)
@@ -91,3 +104,19 @@ def main() -> None:
             raise
         click.echo(f"rtproxy: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        lead_nowhere(sys.stdout)
+        if debug:
+            raise
+        click.echo(f"rtproxy: {why_not(error)}", err=True)
+        sys.exit(RtproxyError.exit_code)
+
+
+def why_not(error: OSError) -> str:
+    """One sentence about an error that nobody has explained."""
+    words = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{os.fspath(error.filename)!s}: {words}."
+    if error.errno in CANNOT_BE_WRITTEN:
+        return f"Standard output cannot be written: {words}."
+    return f"The system gives an error: {words}."

@@ -55,13 +55,33 @@ class Outlet(TextIOBase):
         return True
 
     def _give_up(self) -> None:
-        """What the stream still holds goes where nothing fails, and so does what is to come."""
-        with suppress(OSError, ValueError):
-            number = self._stream.fileno()
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, number)
-            os.close(nowhere)
-            self._stream.flush()
+        lead_nowhere(self._stream)
+
+
+def lead_nowhere(stream: TextIO) -> None:
+    """Have a stream that has failed take everything: what it still holds, and what is to come."""
+    with suppress(OSError, ValueError):
+        number = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+        stream.flush()
+
+
+def open_what_is_closed() -> None:
+    """Have stdin, stdout and stderr lead nowhere where we were started without them.
+
+    The next file or connection would take the number of one of them: a tape would get what a
+    program prints, and uvloop ends the process when it is to close such a connection.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def outlast_outputs() -> None:

@@ -1,10 +1,14 @@
-"""A stream that may fail without a word."""
+"""A stream that may fail without a word, streams that are not there, and disks that are full."""
 
 import io
 import subprocess
 import sys
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
+import pytest
+
+from rtproxy.cli.main import main
 from rtproxy.cli.outlet import Outlet
 
 LEFT_OVER = """
@@ -15,6 +19,18 @@ outlet = Outlet(stream)
 outlet.write("words")
 stream.close()
 outlet.circle = outlet  # so that it lasts until the interpreter ends
+"""
+
+WITHOUT_STREAMS = """
+import os, sys
+from pathlib import Path
+from rtproxy.cli.outlet import open_what_is_closed
+open_what_is_closed()
+print("words", flush=True)
+print("words", file=sys.stderr, flush=True)
+assert sys.stdin.read() == ""
+with open(sys.argv[1], "w") as file:
+    print(file.fileno(), *map(os.get_inheritable, range(3)), file=file)
 """
 
 
@@ -39,3 +55,51 @@ def test_one_that_is_left_over_at_the_end_says_nothing() -> None:
         [sys.executable, "-c", LEFT_OVER], capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_no_file_takes_the_place_of_a_stream_that_is_closed(tmp_path: Path, closed: str) -> None:
+    where = tmp_path / "file"
+    shell = f'exec "$0" -X dev -W error -c "$1" "$2" {closed}'
+    ran = subprocess.run(
+        ["sh", "-c", shell, sys.executable, WITHOUT_STREAMS, where],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "" if "2>" in closed else "words\n")
+    number, *inherited = where.read_text().split()
+    assert int(number) > 2
+    assert inherited == ["True"] * 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", ["--version", "simulate --list", "record --help"])
+def test_a_full_disk_is_one_sentence_and_no_difference(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rtproxy", *words.split()])
+    with Path("/dev/full").open("w") as full, redirect_stdout(full):
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        "rtproxy: Standard output cannot be written: No space left on device.\n"
+    )
+
+
+def test_a_folder_that_is_gone_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rtproxy", "simulate", "--list"])
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with chdir(gone):
+        gone.rmdir()
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err.endswith(
+        "Error: The current folder has been removed; change to another.\n"
+    )
