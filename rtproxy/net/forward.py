@@ -26,6 +26,9 @@ from rtproxy.net.tls_server import TlsServer
 from rtproxy.net.tunnel import Tunnels
 from rtproxy.wire.address import split_authority, url_host
 
+WEBSOCKET_SCHEMES = {"ws": "http", "wss": "https"}
+"""What a WebSocket's handshake is a request of; some clients ask a proxy for `GET ws://…`."""
+
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -68,11 +71,12 @@ class Forwarder:
         if tunnelled is not None or request.raw_path.startswith("/"):
             return tunnelled
         url = URL(request.raw_path, encoded=True)
-        if url.scheme not in STANDARD_PORTS or not url.host or not url.port:
+        scheme = WEBSOCKET_SCHEMES.get(url.scheme, url.scheme)
+        if scheme not in STANDARD_PORTS or not url.host or not url.port:
             raise ValueError(f"{request.raw_path!r} is no URL of a server")
         if self._routes.is_own(url.host, url.port):
             return None
-        return Destination(url.scheme, url.host, url.port)
+        return Destination(scheme, url.host, url.port)
 
     async def connect(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve a CONNECT request until its connection is gone."""

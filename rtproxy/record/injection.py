@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 from rtproxy.wire.handshake import Headers, header_tokens, header_values
-from rtproxy.wire.origin import is_listed
+from rtproxy.wire.origin import is_listed, is_same
 
 STAND_IN = "sk-rtproxy"
 """What a key begins with that stands for none: some libraries insist on one."""
@@ -48,11 +48,12 @@ class Injection:
         ]
         return all(not key or key.startswith(STAND_IN) for key in given)
 
-    def why_not(self, headers: Headers) -> str | None:
+    def why_not(self, headers: Headers, scheme: str) -> str | None:
         """Why a request gets no key, in a sentence; None if it gets it.
 
-        Programs say nothing of where they come from and are the user's own; a browser says it of
-        every WebSocket and every request that could do something.
+        Programs are the user's own, and say nothing of where they come from, or that it is the
+        server that they ask by `scheme`; a browser says where its page comes from, of every
+        WebSocket and every request that could do something.
         """
         origin = header_values(headers, "Origin")
         if origin is None:
@@ -60,7 +61,8 @@ class Injection:
             if site is None or site.lower() in _SAME_SITE:
                 return None
             return "rtproxy adds its key for pages of allowed origins only, and this has none."
-        if is_listed(origin, self.origins):
+        own = f"{scheme}://{header_values(headers, 'Host') or ''}"
+        if is_listed(origin, self.origins) or is_same(origin, own):
             return None
         return (
             f"rtproxy adds no key for pages from {origin}; allow them with --allow-origin {origin}."

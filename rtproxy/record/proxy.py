@@ -210,7 +210,7 @@ class Proxy:
             and upstream.origin == self._upstream.origin
             and inject.is_wanted(request.method, target, headers)
         ):
-            why_not = inject.why_not(headers)
+            why_not = inject.why_not(headers, request.scheme)
             if why_not is not None:
                 return refuse(403, why_not)
             sent = inject.apply(headers)

@@ -25,3 +25,9 @@ def is_listed(origin: str, allowed: Iterable[str]) -> bool:
     # A bracket is an IPv6 address's, not a pattern's.
     patterns = (pattern.replace("[", "[[]") for pattern in allowed)
     return any(fnmatchcase(origin.lower(), pattern) for pattern in patterns)
+
+
+def is_same(origin: str, other: str) -> bool:
+    """Whether two origins are one; what is none, or an opaque one, is no other's."""
+    normal = normal_origin(origin)
+    return normal not in (None, "*", "null") and normal == normal_origin(other)

@@ -110,11 +110,12 @@ async def test_a_session_without_tls(tmp_path: Path, intercepted: bool) -> None:
         ) as client:
             await converse_in_json(client.send, client.recv)
         async with aiohttp.ClientSession() as session:
-            url = f"http://{host}/v1/realtime?model={MODEL}"
-            async with session.ws_connect(url, proxy=on.proxy.url) as socket:
-                await converse_in_json(socket.send_str, socket.receive_str)
+            for scheme in ("http", "ws"):  # and puts it into the request as it was given
+                url = f"{scheme}://{host}/v1/realtime?model={MODEL}"
+                async with session.ws_connect(url, proxy=on.proxy.url) as socket:
+                    await converse_in_json(socket.send_str, socket.receive_str)
     tapes = list((tmp_path / "tapes").glob("*.rtape"))
-    assert len(tapes) == (2 if intercepted else 0)
+    assert len(tapes) == (3 if intercepted else 0)
     for path in tapes:
         with open_tape(path) as tape:
             assert tape.header.fields["upstream"] == f"http://{HOST}"

@@ -68,6 +68,7 @@ async def stage(folder: Path) -> AsyncIterator[tuple[Proxy, Server]]:
         ({}, "?api-key=theirs", None),
         ({"Origin": PAGE}, "", KEY),
         ({"Origin": "HTTP://LOCALHOST:3000"}, "", KEY),
+        ({"Origin": "{own}"}, "", KEY),  # websocket-client and React Native say so of themselves
         ({"Sec-Fetch-Site": "none"}, "", KEY),
         ({"Sec-Fetch-Site": "same-origin"}, "", KEY),
     ],
@@ -78,6 +79,7 @@ async def test_who_gets_the_key(
 ) -> None:
     async with stage(tmp_path) as (proxy, server), aiohttp.ClientSession() as session:
         url = f"{proxy.url}/v1/realtime{query}"
+        headers = {name: value.format(own=proxy.url) for name, value in headers.items()}
         if websocket:
             async with session.ws_connect(url, headers=headers) as socket:
                 await socket.receive()
@@ -97,6 +99,8 @@ async def test_who_gets_the_key(
         ({"Origin": "https://evil.test"}, "--allow-origin https://evil.test"),
         ({"Origin": "http://localhost:3001"}, "--allow-origin http://localhost:3001"),
         ({"Origin": "null"}, "--allow-origin null"),
+        ({"Origin": "http://localhost"}, "--allow-origin http://localhost"),
+        ({"Origin": "https://evil.test", "Host": "127.0.0.1"}, "evil.test"),
         ({"Origin": "https://evil.test", "Authorization": "Bearer sk-rtproxy"}, "evil.test"),
         ({"Sec-Fetch-Site": "cross-site"}, "allowed origins only"),
         ({"Sec-Fetch-Site": "same-site"}, "allowed origins only"),

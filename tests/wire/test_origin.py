@@ -2,7 +2,7 @@
 
 import pytest
 
-from rtproxy.wire.origin import is_listed, normal_origin
+from rtproxy.wire.origin import is_listed, is_same, normal_origin
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,20 @@ def test_as_browsers_write_them(text: str, normal: str | None) -> None:
 )
 def test_lists(origin: str, allowed: list[str], listed: bool) -> None:
     assert is_listed(origin, allowed) is listed
+
+
+@pytest.mark.parametrize(
+    ("origin", "other", "same"),
+    [
+        ("http://127.0.0.1:8787", "http://127.0.0.1:8787", True),
+        ("https://API.example.com", "https://api.example.com:443", True),
+        ("http://127.0.0.1:8788", "http://127.0.0.1:8787", False),
+        ("http://localhost", "https://localhost", False),
+        ("http://*", "http://127.0.0.1:8787", False),
+        ("null", "null", False),
+        ("*", "*", False),
+        ("", "", False),
+    ],
+)
+def test_the_same(origin: str, other: str, same: bool) -> None:
+    assert is_same(origin, other) is same
