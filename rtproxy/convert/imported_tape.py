@@ -10,6 +10,7 @@ from rtproxy import __version__
 from rtproxy.convert.source import LeftOut, Missing, Part, Source, Verbatim
 from rtproxy.errors import TapeWriteError
 from rtproxy.tape.codec import encode_header, plain
+from rtproxy.tape.placing import of_target
 from rtproxy.tape.reader import check_version
 from rtproxy.tape.record import MAJOR, REDACTED, Control, Event, Header, Seal
 from rtproxy.tape.redaction import Redactor
@@ -107,7 +108,7 @@ class ImportedTape:
             self.unsealed = True
             writer.close()
         if writer.failed is not None:
-            raise writer.failed
+            raise of_target(writer.path, writer.failed)
 
     def drop(self) -> None:
         """Remove the tape again."""
@@ -149,7 +150,7 @@ class ImportedTape:
         if writer.size - self._pending >= at_least:
             self._pending = writer.size
             if not writer.flush() and writer.failed is not None:
-                raise writer.failed
+                raise of_target(writer.path, writer.failed)
 
     def _header_fields(self, source: Source) -> dict[str, Any]:
         fields = dict(plain(source.fields))  # nothing in it is nested deep

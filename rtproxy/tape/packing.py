@@ -31,8 +31,10 @@ def pack(path: Path, out: Path | None = None) -> Path:
         with temporary(target) as unfinished:
             with _writing(unfinished) as file:
                 packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
-                with packer.stream_writer(file, size=tape.size, closefd=False) as packed:
-                    digest = _copy(tape, packed)
+                # Not as a context, which would try to complete what could not be written.
+                packed = packer.stream_writer(file, size=tape.size, closefd=False)
+                digest = _copy(tape, packed)
+                packed.close()
             if tape.size > max_unpacked(unfinished.stat().st_size):
                 raise TapeError(
                     f"{path} would be packed to less than a part in {MAX_RATIO:,}, which no reader "
@@ -84,7 +86,7 @@ def _writing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise TapeWriteError(f"Cannot write {path}: {error.strerror}.") from None
+        raise TapeWriteError(f"Cannot write {path}: {error.strerror}.") from error
 
 
 def _copy(tape: Tape, file: Any) -> bytes:

@@ -12,12 +12,25 @@ from rtproxy.tape.writer import sync_folder
 
 @contextlib.contextmanager
 def temporary(target: Path) -> Iterator[Path]:
-    """A name beside `target` to write to; what is left there in the end is removed."""
+    """A name beside `target` to write to; what is left there in the end is removed.
+
+    A TapeWriteError that a failing file system has caused is told of `target` instead.
+    """
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield unfinished
+    except TapeWriteError as error:
+        raise of_target(target, error) from None
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def of_target(target: Path, error: TapeWriteError) -> TapeWriteError:
+    """The error, as it is told where nothing of the tape is kept."""
+    cause = error.__cause__
+    if not isinstance(cause, OSError):
+        return error
+    return TapeWriteError(f"Cannot write {target}: {cause.strerror or cause}.")
 
 
 def put(unfinished: Path, target: Path, *, overwrite: bool = False) -> None:

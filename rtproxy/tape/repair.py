@@ -155,7 +155,7 @@ def _copy_as_is(tape: Tape, unfinished: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise TapeWriteError(f"Cannot write {unfinished}: {error.strerror}.") from None
+        raise TapeWriteError(f"Cannot write {unfinished}: {error.strerror}.") from error
 
 
 def _beside(path: Path) -> Path:

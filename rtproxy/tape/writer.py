@@ -85,13 +85,14 @@ class TapeWriter:
                 f"{path} exists already; a tape is never overwritten, so choose another name."
             ) from None
         except (OSError, ValueError) as error:
-            raise TapeWriteError(f"Cannot create the tape {path}: {_reason(error)}.") from None
+            raise TapeWriteError(f"Cannot create the tape {path}: {_reason(error)}.") from error
         writer = cls(path, fd, durability, str(fields["id"]))
         try:
             lock(fd)
             writer._append(header or encode_header(fields))
         except (OSError, ValueError) as error:
             writer.failed = TapeWriteError(f"Cannot create the tape {path}: {_reason(error)}.")
+            writer.failed.__cause__ = error
         if not writer.flush():
             writer.close()
             path.unlink(missing_ok=True)
@@ -219,6 +220,7 @@ class TapeWriter:
             f"Writing to the tape {self.path} failed ({_reason(error)}); "
             f"it ends after {self.size} bytes, and what came later is not on it."
         )
+        self.failed.__cause__ = error
 
     def _sync(self) -> None:
         self._dirty = False

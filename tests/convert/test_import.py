@@ -589,7 +589,7 @@ except TapeWriteError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "Writing to the tape" in done.stdout
+    assert "out.rtape: File too large." in done.stdout
     assert not (tmp_path / "out.rtape").exists()
 
 
