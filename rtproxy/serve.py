@@ -237,6 +237,11 @@ class ReplayServer(_Managed[TapeServer]):
         )
 
     @property
+    def unmet_faults(self) -> list[str]:
+        """Those of the faults that were to happen to an event which has not come."""
+        return self._ask(self._server.settings.faults.unmet)
+
+    @property
     def sessions(self) -> "list[Session]":
         """What each session has exchanged so far, with the times of its tape, in their order.
 

@@ -252,6 +252,8 @@ def conclude(server: "TapeServer", console: "Console", *, with_command: bool) ->
         journal.all_required = False
     for sentence in journal.leftovers():
         tell(console, sentence, failed=True)
+    for fault in server.settings.faults.unmet() if journal.count else ():
+        tell(console, f"The fault {fault} has not happened: there was no such event.", failed=False)
     unused = sum(not slot.uses for slot in server.shelf.slots)
     well = sum(entry.ok for entry in journal.entries)
     console.print(

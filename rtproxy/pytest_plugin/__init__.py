@@ -26,9 +26,9 @@ from rtproxy.pytest_plugin.mode import (
 if TYPE_CHECKING:
     from rtproxy.pytest_plugin.handle import Rtproxy
     from rtproxy.pytest_plugin.ledger import Ledger
-    from rtproxy.pytest_plugin.trial import MismatchWarning, Plan, Trial
+    from rtproxy.pytest_plugin.trial import FaultWarning, MismatchWarning, Plan, Trial
 
-__all__ = ["MismatchWarning", "Rtproxy"]
+__all__ = ["FaultWarning", "MismatchWarning", "Rtproxy"]
 
 MARKER = (
     "rtproxy(name=None, *, match='strict', speed='max', stall=10, ignore=(), matchers=(), "
@@ -51,11 +51,11 @@ _told = pytest.StashKey[list[str]]()
 
 
 def __getattr__(name: str) -> Any:
-    """`Rtproxy`, the fixture's type, for annotations; `MismatchWarning`, for filters."""
-    if name == "MismatchWarning":
-        from rtproxy.pytest_plugin.trial import MismatchWarning
+    """`Rtproxy`, the fixture's type, for annotations; the warnings, for filters."""
+    if name in ("FaultWarning", "MismatchWarning"):
+        from rtproxy.pytest_plugin import trial
 
-        return MismatchWarning
+        return getattr(trial, name)
     if name == "Rtproxy":
         from rtproxy.pytest_plugin.handle import Rtproxy
 
@@ -197,13 +197,15 @@ def pytest_runtest_makereport(
 
 def judge(item: pytest.Item, trial: "Trial") -> None:
     """Fail a test that has passed, if its session was another than that on tape."""
-    from rtproxy.pytest_plugin.trial import MismatchWarning
+    from rtproxy.pytest_plugin.trial import FaultWarning, MismatchWarning
 
     wrong = trial.judge()
     for sentence in trial.warnings():
         item.warn(MismatchWarning(sentence))
     if wrong:
         raise pytest.fail.Exception(wrong, pytrace=False)
+    for sentence in trial.unmet_faults():
+        item.warn(FaultWarning(sentence))
 
 
 def explain(item: pytest.Item, trial: "Trial", error: BaseException, when: str) -> None:

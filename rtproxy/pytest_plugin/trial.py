@@ -38,6 +38,10 @@ class MismatchWarning(pytest.PytestWarning):
     """Under lenient matching: the client did something that is not on the tape."""
 
 
+class FaultWarning(pytest.PytestWarning):
+    """A fault has not happened, so that the test has tested something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be done for one test, as its markers and the run's options say."""
@@ -135,6 +139,11 @@ class Trial:
         text = self._unreachable if unreachable else verdict.text
         last = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         return f"{text}\n\nThe test then ended with {last}", ""
+
+    def unmet_faults(self) -> list[str]:
+        """Sentences about faults that have not happened."""
+        unmet = self._replay.unmet_faults if self._replay else ()
+        return [f"The fault {one} has not happened: there was no such event." for one in unmet]
 
     def warnings(self) -> list[str]:
         """What lenient matching has passed over."""

@@ -12,8 +12,8 @@ from rtproxy.replay.progress import Progress
 from rtproxy.replay.report import Candidate, Place, Report
 from rtproxy.replay.script import ClientStep, Script, ServerStep
 
-Elsewhere = Callable[[int, object], str]
-"""On which other tape the client says a value as its step of this index: its name, or none."""
+Elsewhere = Callable[[object], str]
+"""On which other tape the client says a value: its name, or none."""
 
 _NEAREST = 3
 _PATHS = 3
@@ -89,7 +89,7 @@ def _differing(
 ) -> Report:
     """The message is that of the step that it was compared with, but for some values."""
     kind = shortened(type_of(value)) or "the message"
-    swapped = _swapped(elsewhere(twin.step.index, value) if elsewhere else "")
+    swapped = _swapped(elsewhere(value) if elsewhere else "")
     if twin.matcher:
         return Report(
             "differing",
@@ -298,7 +298,7 @@ def _swapped(name: str) -> Sequence[str]:
     if not name:
         return ()
     return (
-        f"See in which order the connections begin: {name} has this event here, and each of them "
+        f"See in which order the connections begin: {name} has this event, and each of them "
         f"gets the next tape. One that asks for ?rtproxy_tape={name} gets that.",
     )
 

@@ -24,11 +24,12 @@ like TCP, what is held up holds up what follows.
 EVENT is a type, in either dialect, or a pattern such as `response.*.delta` or `*`; `#N` is the
 Nth such event, the first if not given (for delay: every one). Without EVENT the first message
 is meant. TIME is `200ms`, `1.5s` or `2m`; RATE is `500B/s`, `64kB/s`, `1MB/s`, `256kbit/s`.
+`1:` in front of a fault is for the first WebSocket connection only, `2:` for the second.
 """
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from math import inf
@@ -39,7 +40,7 @@ from rtproxy.errors import ReplayError
 from rtproxy.realtime.dialect import canonical
 from rtproxy.replay.action import Action, Close, Reset, Send
 
-_SPEC = re.compile(r"([a-z]+)(?:=([^@]*))?(?:@([^@#]+)(?:#(\d+))?)?")
+_SPEC = re.compile(r"(?:(\d+):)?([a-z]+)(?:=([^@]*))?(?:@([^@#]+)(?:#(\d+))?)?")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(B|kB|MB|kbit|Mbit)(?:/s|ps)")
 _CHANCE = re.compile(r"(.+?)(?::(\d+(?:\.\d+)?)%)?")
@@ -69,6 +70,11 @@ class Which:
     event: str = "*"
     nth: int | None = None
     seen: int = field(default=0, init=False)
+
+    @property
+    def found(self) -> bool:
+        """Whether there has been such an event."""
+        return self.seen >= (self.nth or 1)
 
     def picks(self, timed: Timed) -> bool:
         if not isinstance(timed.action, Send) or not self.fits(timed.type):
@@ -190,16 +196,20 @@ class Stall:
 
 @dataclass(slots=True)
 class Pipeline:
-    """The stages of one connection."""
+    """The stages of one connection, by the places of their faults."""
 
-    stages: Sequence[Stage]
+    stages: Mapping[int, Stage]
+    met: set[int] = field(default_factory=set)
+    """Places of those that have found their event."""
     last: float = -inf
 
     def push(self, timed: Timed) -> list[Timed]:
         """What comes out for one action, in order; due times ascend over all calls."""
         passing = [timed]
-        for stage in self.stages:
+        for place, stage in self.stages.items():
             passing = [after for before in passing for after in stage.push(before)]
+            if place not in self.met and _has_met(stage):
+                self.met.add(place)
             if isinstance(stage, Reorder) and not timed.more:
                 passing += stage.release(timed.due)
         for index, one in enumerate(passing):
@@ -214,33 +224,61 @@ class Faults:
 
     specs: tuple[str, ...] = ()
     seed: int = 0
-    refusal: int | None = None
-    """HTTP status to refuse the handshake with."""
+    _met: set[int] = field(default_factory=set, compare=False)
+    """Places of the specs that have found their event on any connection."""
 
     def pipeline(self, connection: int = 0) -> Pipeline:
         """Fresh stages; the same seed and connection number give the same faults."""
-        stages = []
-        for index, spec in enumerate(self.specs):
-            stage = _stage(spec, Random(f"{self.seed}/{connection}/{index}"))
-            if not isinstance(stage, int):
-                stages.append(stage)
-        return Pipeline(stages)
+        stages = {}
+        for place, spec in enumerate(self.specs):
+            stage = _stage(spec, Random(f"{self.seed}/{connection}/{place}"))
+            if not isinstance(stage, int) and _only_on(spec) in (None, connection):
+                stages[place] = stage
+        return Pipeline(stages, self._met)
+
+    def refusal(self, connection: int | None = None) -> int | None:
+        """HTTP status to refuse a handshake with, or, without a number, each of them."""
+        for spec in self.specs:
+            status = _stage(spec, Random(0))
+            if isinstance(status, int) and _only_on(spec) in (None, connection):
+                return status
+        return None
+
+    def unmet(self) -> list[str]:
+        """The faults that were to happen to an event which has not come on any connection."""
+        stages = [(spec, _stage(spec, Random(0))) for spec in self.specs]
+        return [
+            spec
+            for place, (spec, stage) in enumerate(stages)
+            if place not in self._met and not isinstance(stage, int) and not _has_met(stage)
+        ]
 
 
 def parse_faults(specs: Sequence[str], seed: int = 0) -> Faults:
     """Faults from `--fault` texts; raises ReplayError for what is none."""
-    stages = [_stage(spec, Random(0)) for spec in specs]
-    refusals = [stage for stage in stages if isinstance(stage, int)]
-    return Faults(tuple(specs), seed, refusals[0] if refusals else None)
+    for spec in specs:
+        _stage(spec, Random(0))
+    return Faults(tuple(specs), seed)
+
+
+def _only_on(spec: str) -> int | None:
+    """The number, from 0, of the only connection that a fault is for."""
+    found = _SPEC.fullmatch(spec.strip())
+    return int(found[1]) - 1 if found and found[1] else None
+
+
+def _has_met(stage: Stage) -> bool:
+    which = getattr(stage, "which", None)
+    return which is None or which.found
 
 
 def _stage(spec: str, random: Random) -> Stage | int:
     found = _SPEC.fullmatch(spec.strip())
     if found is None:
-        raise _nonsense(spec, "it reads NAME=VALUE@EVENT#N")
-    name, value, event, nth = found.groups()
-    if nth == "0":
-        raise _nonsense(spec, "events are counted from 1")
+        raise _nonsense(spec, "it reads NAME=VALUE@EVENT#N, or 1:NAME=VALUE@EVENT#N")
+    only_on, name, value, event, nth = found.groups()
+    if "0" in (only_on, nth):
+        raise _nonsense(spec, "connections and events are counted from 1")
     which = Which(event or "*", int(nth) if nth else 1)
     match name:
         case "delay":

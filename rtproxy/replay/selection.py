@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from rtproxy.errors import RtproxyError
 from rtproxy.replay.ids import IdMap
 from rtproxy.replay.matching import Rules, compare
+from rtproxy.replay.message import type_of
 from rtproxy.replay.recording import Recording
 from rtproxy.tape.record import Header
 
@@ -30,7 +31,7 @@ ORIGIN_HEADER = "rtproxy-origin"
 """Response header by which our own servers say that they are not the live service."""
 
 SEARCHED = 20
-"""Tapes that are looked through for what came to the wrong one."""
+"""Tapes, and events of each, that are looked through for what came to the wrong one."""
 _RECORD = "Record a tape of it (rtproxy record)"
 _ENDPOINT = re.compile(r".*(/(?:realtime|live)(?:/.*)?)", re.DOTALL)
 
@@ -154,18 +155,19 @@ class Shelf:
         ]
         return sorted(found, key=lambda slot: slot.uses)
 
-    def elsewhere(self, slot: Slot, index: int, value: object, rules: Rules) -> str:
-        """The name of another tape on which the client says `value` where on this one step `index`
-        is; empty if there is none. Then connections may have got each other's tapes.
+    def elsewhere(self, slot: Slot, value: object, rules: Rules) -> str:
+        """The name of another tape than this one on which the client says `value`; empty if there
+        is none. Then connections may have got each other's tapes.
         """
         others = (one for one in self.slots if one is not slot)
         for other in islice((one for one in others if one.connection == slot.connection), SEARCHED):
             with suppress(RtproxyError):
                 script = other.load().script
-                if index < len(script.client) and compare(
-                    script, script.client[index], value, rules, IdMap(), most=1
-                ).equal:  # fmt: skip
-                    return stem(other.name)
+                for step in script.client[:SEARCHED]:
+                    if step.type == type_of(value) and compare(
+                        script, step, value, rules, IdMap(), most=1
+                    ).equal:  # fmt: skip
+                        return stem(other.name)
         return ""
 
     def why_none(self, asked: Asked, connection: str, ignored: Collection[str] = ()) -> str:

@@ -110,7 +110,7 @@ class TapeServer:
     ) -> None:
         self.settings = settings or Settings()
         self.shelf = shelf
-        refuses = self.settings.faults.refusal is not None
+        refuses = self.settings.faults.refusal() is not None
         self.journal = Journal(shelf, all_required=not refuses)
         self.url = ""
         self.witnesses: deque[Witness] = deque(maxlen=self.settings.witnesses)
@@ -118,7 +118,8 @@ class TapeServer:
         self._rules = Rules.of(self.settings.match, self.settings.ignore, self.settings.matchers)
         Pacer(self.settings.speed)
         self._live: dict[Connection, Entry] = {}
-        self._connections = 0
+        self._handshakes = 0
+        """Those of WebSocket connections that were given a tape, or refused as a fault."""
         self.access = Access(
             host=self.settings.host,
             port=self.settings.port,
@@ -249,8 +250,10 @@ class TapeServer:
     async def _websocket(
         self, request: web.BaseRequest, asked: Asked, headers: Headers
     ) -> web.StreamResponse:
-        refusal = self.settings.faults.refusal
+        number = self._handshakes
+        refusal = self.settings.faults.refusal(number)
         if refusal is not None:
+            self._handshakes += 1
             entry = self.journal.begin(str(asked), "websocket", None)
             self.journal.end(entry, Outcome(cut=True))
             return error_response(refusal, "rtproxy_fault", "Refused, as --fault asks for.")
@@ -259,6 +262,7 @@ class TapeServer:
             return self._no_tape(asked, "websocket")
         slot = slots[0]
         slot.uses += 1  # before anything is waited for: no other connection gets it
+        self._handshakes += 1
         try:
             recording = await asyncio.to_thread(slot.load)
             if recording.refuses:
@@ -269,7 +273,7 @@ class TapeServer:
             slot.uses -= 1
             raise
         entry = self.journal.begin(str(asked), "websocket", slot.name)
-        player = self._player(recording, slot)
+        player = self._player(recording, slot, number)
         entry.finish = player.finish
         transport, tail = take_client(request)
         connection = Connection(
@@ -291,9 +295,8 @@ class TapeServer:
             self.journal.end(entry, player.finish())
         return Taken()
 
-    def _player(self, recording: Recording, slot: Slot) -> Player:
+    def _player(self, recording: Recording, slot: Slot, number: int) -> Player:
         settings = self.settings
-        self._connections += 1
         witness = Witness(slot.path) if settings.witnesses else None
         if witness is not None:
             self.witnesses.append(witness)
@@ -306,9 +309,9 @@ class TapeServer:
             matchers=settings.matchers,
             trailing=settings.trailing,
             faults=settings.faults,
-            connection=self._connections - 1,
+            connection=number,
             witness=witness,
-            elsewhere=lambda index, said: self.shelf.elsewhere(slot, index, said, self._rules),
+            elsewhere=lambda said: self.shelf.elsewhere(slot, said, self._rules),
         )
 
     async def _http(self, request: web.BaseRequest, asked: Asked) -> web.StreamResponse:

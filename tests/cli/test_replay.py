@@ -160,10 +160,13 @@ async def test_options_reach_the_replay(tmp_path: Path) -> None:
     tape = Tape().server("a").client("session.update", session={"instructions": "be kind"})
     write_tape(tmp_path / "call.rtape", tape.server("b").server("c"))
     options = ["--ignore", "session", "--fault", "drop=b", "--seed", "3", "--stall", "5"]
-    code, out, _ = await rtproxy(
+    options += ["--fault", "close=1011@d"]
+    code, out, err = await rtproxy(
         "replay", "call.rtape", *options, *client(0, "session.update", 1), cwd=tmp_path
     )
     assert (code, out.split()) == (0, ["a", "c"])
+    assert err.count("has not happened") == 1
+    assert "The fault close=1011@d has not happened: there was no such event." in err
 
 
 WAITS = """

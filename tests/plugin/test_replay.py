@@ -291,9 +291,21 @@ def test_faults_are_played_and_do_not_count_as_unfinished(recorded: Project) -> 
             assert closed.value.rcvd.code == 1011
             (outcome,) = rtproxy.outcomes
             assert outcome.cut
+
+        @pytest.mark.rtproxy("greeting", faults=["close=1011@response.cretaed"])
+        def test_nothing_happens(rtproxy):
+            talk(rtproxy, "Hello", "Thanks")
+
+        @pytest.mark.rtproxy("greeting", faults=["1:refuse=503"])
+        def test_tries_again(rtproxy):
+            with pytest.raises(Exception, match="503"):
+                talk(rtproxy, "Hello", "Thanks")
+            talk(rtproxy, "Hello", "Thanks")
         """
     )
-    recorded.run().assert_outcomes(passed=1)
+    result = recorded.run("-W", "default")
+    result.assert_outcomes(passed=3, warnings=1)
+    assert "FaultWarning: The fault close=1011@response.cretaed has not happened" in shown(result)
 
 
 @pytest.mark.parametrize(

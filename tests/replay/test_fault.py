@@ -108,8 +108,27 @@ def test_stall_and_refusal() -> None:
     came, player = run("stall@response.created")
     assert kinds(came) == ["response.created"]
     assert player.next_due is None
-    assert parse_faults(["refuse=429"]).refusal == 429
-    assert parse_faults(["delay=1s"]).refusal is None
+    assert parse_faults(["refuse=429"]).refusal() == 429
+    assert parse_faults(["delay=1s"]).refusal() is None
+    first = parse_faults(["1:refuse=429"])
+    assert [first.refusal(), first.refusal(0), first.refusal(1)] == [None, 429, None]
+
+
+def test_a_fault_of_one_connection() -> None:
+    came = [kinds(run("2:close=1011@response.created", connection=n)[0]) for n in range(3)]
+    assert ["close" in one for one in came] == [False, True, False]
+
+
+def test_faults_that_found_no_event_are_known() -> None:
+    specs = [
+        "close=1011@response.cretaed", "delay=1s@response.created#2", "2:drop=response.created",
+        "delay=1s@response.created", "drop=response.done:0%", "jitter=1s", "refuse=503",
+    ]  # fmt: skip
+    faults = parse_faults(specs)
+    assert faults.unmet() == specs[:5]
+    player = Player(read_script(answer().records), speed=inf, faults=faults)
+    player.receive(event("response.create"), 0.0)
+    assert faults.unmet() == specs[:3]
 
 
 @settings(max_examples=20, deadline=None)
@@ -136,7 +155,8 @@ def test_faults_add_up_in_the_order_given() -> None:
     [
         "", "delay", "delay=", "delay=fast", "delay=200", "jitter=1s@x", "bandwidth=64", "drop",
         "bandwidth=0kB/s", "drop=x:200%", "drop=x@y", "close", "close=1006", "close=99", "boom=1",
-        "refuse=200", "refuse=429@x", "close=1000@x#0", "error", "reset=1", "stall=x", "=", "@",
+        "refuse=200", "refuse=429@x", "0:refuse=429", "1:", "x:close=1000",
+        "close=1000@x#0", "error", "reset=1", "stall=x", "=", "@",
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_with_the_grammar(spec: str) -> None:

@@ -124,6 +124,25 @@ async def test_a_refused_handshake(tmp_path: Path) -> None:
         assert server.journal.unused == []
 
 
+async def test_a_client_that_tries_again_meets_a_fault_of_the_first_connection_once(
+    tmp_path: Path,
+) -> None:
+    path = write_tape(tmp_path / "call.rtape", tape())
+    faults = parse_faults(["1:refuse=503", "2:close=1011@session.created"])
+    async with serving(path, faults=faults, loop=True) as server:
+        url = server.url.replace("http", "ws") + TARGET
+        with pytest.raises(InvalidStatus):
+            await websockets.connect(url)
+        async with websockets.connect(url) as second:
+            with pytest.raises(ConnectionClosedError):
+                assert [await second.recv() for _ in range(2)]
+        async with websockets.connect(url) as third:
+            await third.send('{"type": "response.create"}')
+            assert len([message async for message in third]) == len(WHOLE)
+        assert server.journal.ok
+        assert faults.unmet() == []
+
+
 async def test_the_same_seed_gives_the_same_faults(tmp_path: Path) -> None:
     fault = "drop=response.output_text.delta:50%"
     runs = [(await listen(tmp_path, fault, seed=seed))[0] for seed in (1, 1, 2, 3, 4, 5)]

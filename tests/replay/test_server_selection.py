@@ -140,7 +140,7 @@ async def test_connections_that_got_each_others_tapes_are_told_so(tmp_path: Path
                 assert (await client.socket.receive_json())["type"] == "session.created"
                 assert (await client.socket.receive_json())["type"] == "error"
         swapped, changed = (entry.outcome.reports[0] for entry in server.journal.entries)
-        assert "b has this event here" in swapped.advice[0]
+        assert "b has this event" in swapped.advice[0]
         assert "?rtproxy_tape=b" in swapped.advice[0]
         assert "rtproxy_tape" not in "".join(changed.advice)
 
