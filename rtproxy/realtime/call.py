@@ -29,7 +29,7 @@ from rtproxy.realtime.event import (
 )
 from rtproxy.realtime.item import typed_text
 from rtproxy.realtime.levels import Levels
-from rtproxy.realtime.problem import ACTIVE_RESPONSE, Causes, Ending, Problem
+from rtproxy.realtime.problem import Causes, Ending, Problem
 from rtproxy.realtime.response import Ask
 from rtproxy.realtime.turn import Turn
 from rtproxy.realtime.turns import MAX_WAITING, Created, Turns
@@ -317,7 +317,7 @@ class Call:
     def _error(self, event: RealtimeEvent) -> None:
         problem = self._causes.problem(event.data, self.now_ms, event.seq)
         cause, seq = problem.cause_type, problem.cause_seq
-        if problem.code == ACTIVE_RESPONSE or cause == "response.create":
+        if problem.still_active or cause == "response.create":
             problem = self._refuse_response(problem)
         elif cause == "session.update" and seq is not None:
             update = self.updates[seq]
@@ -332,8 +332,7 @@ class Call:
 
     def _refuse_response(self, problem: Problem) -> Problem:
         """What was refused is the client's request, or else what the server would have said."""
-        inside = problem.code == ACTIVE_RESPONSE
-        ask = self.answers.responses.refuse(problem.event_id, inside=inside)
+        ask = self.answers.responses.refuse(problem.event_id, inside=problem.still_active)
         turn = self.turns.number(ask.turn) if ask else self.turns.promised
         if ask is None:
             self.turns.promised = None

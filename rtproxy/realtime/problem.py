@@ -33,8 +33,15 @@ PARAMS = {
     "session": "session.update",
 }
 """The object that holds the parameter of an error → the same, where the code says too little."""
-TOO_LONG = "Audio content of "
-"""So begins the refusal of a truncation behind the audio's end, which has no code of its own."""
+STILL_ACTIVE = "Conversation already has an active response"
+PHRASES = {
+    STILL_ACTIVE: "response.create",
+    "Audio content of ": "conversation.item.truncate",
+    "Cancellation failed": "response.cancel",
+    "Error committing input audio buffer": "input_audio_buffer.commit",
+    "Passing a ": "session.update",
+}
+"""How messages begin → the same, where there is no code, or one that many errors have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,12 @@ class Problem:
     def without_cause(self) -> "Problem":
         """The same, about nothing that the client did."""
         return replace(self, cause_seq=None, cause_type=None)
+
+    @property
+    def still_active(self) -> bool:
+        """Whether it refused a response because of another; gateways leave the code out."""
+        said = self.code is None and (self.message or "").startswith(STILL_ACTIVE)
+        return said or self.code == ACTIVE_RESPONSE
 
     @property
     def rate_limited(self) -> bool:
@@ -121,8 +134,8 @@ class Causes:
         name = CAUSES.get(code or "")
         if name is None and param:
             name = PARAMS.get(param.split(".")[0].split("[")[0])
-        if name is None and message.startswith(TOO_LONG):
-            name = "conversation.item.truncate"
+        if name is None:
+            name = next((PHRASES[words] for words in PHRASES if message.startswith(words)), None)
         seq = self._latest.get(name) if name else None
         return None if seq is None or name is None else (seq, name)
 

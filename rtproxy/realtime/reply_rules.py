@@ -7,7 +7,7 @@ from rtproxy.realtime.finding import Finding, evidence
 from rtproxy.realtime.metrics import Meter
 from rtproxy.realtime.phrase import problem as problem_text
 from rtproxy.realtime.playback_rules import nothing_said
-from rtproxy.realtime.problem import ACTIVE_RESPONSE, EXPIRED, RATE_LIMITED
+from rtproxy.realtime.problem import EXPIRED, RATE_LIMITED
 from rtproxy.realtime.response import Response
 from rtproxy.realtime.thresholds import (
     HEARD_LITTLE_MS,
@@ -57,7 +57,7 @@ def no_reply(meter: Meter) -> Iterator[Finding]:
         return
     for turn in call.turns.all:
         expects = turn.has_caller or turn.kind == "timeout"
-        refused = turn.refused is not None and turn.refused.code == ACTIVE_RESPONSE
+        refused = turn.refused is not None and turn.refused.still_active
         if not expects or turn.damaged or refused or turn.ended_ms is None:
             continue
         last = turn.responses[-1] if turn.responses else None

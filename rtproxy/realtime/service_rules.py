@@ -8,7 +8,7 @@ from rtproxy.realtime.finding import Finding, evidence
 from rtproxy.realtime.metrics import Meter
 from rtproxy.realtime.phrase import problem as problem_text
 from rtproxy.realtime.phrase import short, value_text
-from rtproxy.realtime.problem import ACTIVE_RESPONSE, EXPIRED, Ending
+from rtproxy.realtime.problem import EXPIRED, Ending
 from rtproxy.realtime.reply_rules import rate_limited
 from rtproxy.realtime.thresholds import NO_ANSWER_MS
 
@@ -24,7 +24,7 @@ def response_active(meter: Meter) -> Iterator[Finding]:
     responses = list(call.answers.responses.by_id.values())
     created = [response.seq for response in responses]
     for problem in call.problems:
-        if problem.code != ACTIVE_RESPONSE:
+        if not problem.still_active:
             continue
         turn = turns.get(problem.seq)
         before = bisect_left(created, problem.seq)

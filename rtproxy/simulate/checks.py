@@ -21,6 +21,7 @@ Check = Callable[[Any, str, Any], Any]
 VOICES = (
     "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar",
 )  # fmt: skip
+FUNCTION = {"type", "name", "description", "parameters", "strict"}
 EAGERNESS = ("low", "medium", "high", "auto")
 SERVER_VAD: dict[str, Any] = {
     "type": "server_vad",
@@ -234,6 +235,9 @@ def tools(value: Any, param: str, _old: Any) -> Any:
         if "type" not in tool:
             raise missing(f"{place}.type")
         kind = choice("function", "mcp")(tool["type"], f"{place}.type", None)
+        for key in tool:
+            if kind == "function" and key not in FUNCTION:
+                raise unknown(f"{place}.{key}")
         needed = "name" if kind == "function" else "server_label"
         if needed not in tool:
             raise missing(f"{place}.{needed}")
@@ -243,6 +247,9 @@ def tools(value: Any, param: str, _old: Any) -> Any:
 
 def tool_choice(value: Any, param: str, _old: Any) -> Any:
     if isinstance(value, Mapping):
-        choice("function", "mcp")(value.get("type"), f"{param}.type", None)
+        kind = choice("function", "mcp")(value.get("type"), f"{param}.type", None)
+        needed = "name" if kind == "function" else "server_label"
+        if needed not in value:
+            raise missing(f"{param}.{needed}")
         return dict(value)
     return choice("none", "auto", "required")(value, param, None)

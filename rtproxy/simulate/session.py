@@ -199,7 +199,7 @@ class Session:
             kind = checks.choice("realtime", "transcription")(changes["type"], "session.type", None)
         if kind != self._settings.kind:
             raise InvalidRequest(
-                "invalid_value",
+                "invalid_parameter",
                 f"Passing a {kind} session update event to a {self._settings.kind} session "
                 "is not allowed.",
                 "session.type",

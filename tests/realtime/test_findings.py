@@ -320,6 +320,13 @@ def test_response_active_is_an_error_when_it_costs_the_reply() -> None:
     assert (finding.code, finding.severity, finding.turn) == ("response-active", "error", 2)
 
 
+def test_response_active_is_known_by_its_words_where_it_has_no_code() -> None:
+    story = asked().wait(30).begin("r1").client("response.create")
+    words = "Conversation already has an active response in progress."
+    story.server("error", error={"type": "invalid_request_error", "message": words})
+    assert story.wait(400).say("r1", 500, "Yes.").end("r1").codes == ["response-active"]
+
+
 def test_response_active_names_the_client_only_for_what_it_asked() -> None:
     story = Story(turn_detection={**VAD, "interrupt_response": False}).client("response.create")
     story.reply("hello").speak(1500).hear("u1", 0, 1400).wait(30).begin("r1").wait(400)

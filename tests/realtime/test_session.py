@@ -277,6 +277,17 @@ def test_an_error_leads_to_the_event_behind_it() -> None:
         ("conversation.item.retrieve", {"code": "item_retrieve_invalid_item_id"}),
         ("conversation.item.truncate", {"code": "unsupported_content_type"}),
         (
+            "session.update",
+            {
+                "code": "invalid_parameter",
+                "message": "Passing a realtime session update event to …",
+            },
+        ),
+        (
+            "input_audio_buffer.commit",
+            {"message": "Error committing input audio buffer: the buffer is empty."},
+        ),
+        (
             "conversation.item.truncate",
             {
                 "code": "invalid_value",

@@ -107,6 +107,37 @@ def test_a_field_that_an_event_does_not_have(event: dict[str, Any], param: str) 
     assert refused(talk) == ("unknown_parameter", param, f"Unknown parameter: '{param}'.")
 
 
+@pytest.mark.parametrize(
+    ("settings", "code", "param"),
+    [
+        (
+            {"tools": [{"type": "function", "name": "f", "meta": {}}]},
+            "unknown_parameter",
+            "session.tools[0].meta",
+        ),
+        (
+            {"tool_choice": {"type": "function", "function": {"name": "f"}}},
+            "missing_required_parameter",
+            "session.tool_choice.name",
+        ),
+    ],
+)
+def test_tools_as_other_services_write_them(
+    settings: dict[str, Any], code: str, param: str
+) -> None:
+    talk = Dialogue().send("session.update", session={"type": "realtime", **settings})
+    assert refused(talk)[:2] == (code, param)
+
+
+def test_a_session_of_one_kind_does_not_become_one_of_the_other() -> None:
+    talk = Dialogue().send("session.update", session={"type": "transcription"})
+    code, _, message = refused(talk)
+    assert code == "invalid_parameter"
+    assert message == (
+        "Passing a transcription session update event to a realtime session is not allowed."
+    )
+
+
 def test_three_values_are_listed_with_a_comma_before_the_last() -> None:
     talk = Dialogue(dialect="beta")
     talk.send("session.update", session={"input_audio_format": "g711-ulaw"})
