@@ -90,3 +90,18 @@ def outlast_outputs() -> None:
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, Outlet):
             setattr(sys, name, Outlet(stream))
+
+
+def leave_out_odd_names() -> None:
+    """Show no traceback for a client that names a server in other characters than ASCII.
+
+    Python's TLS decodes the name (RFC 6066 §3) before it asks anybody, and shows that it fails in
+    this way only; the handshake fails besides, of which we tell.
+    """
+    show = sys.unraisablehook
+
+    def hook(what: "sys.UnraisableHookArgs") -> None:
+        if not (isinstance(what.exc_value, UnicodeDecodeError) and isinstance(what.object, bytes)):
+            show(what)
+
+    sys.unraisablehook = hook

@@ -1,19 +1,22 @@
 """A stream that may fail without a word, streams that are not there, and disks that are full."""
 
 import io
+import ssl
 import subprocess
 import sys
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from rtproxy.cli.main import main
-from rtproxy.cli.outlet import Outlet
+from rtproxy.cli.outlet import Outlet, leave_out_odd_names
 
 LEFT_OVER = """
 import io
-from rtproxy.cli.outlet import Outlet
+from rtproxy.cli.outlet import Outlet, leave_out_odd_names
 stream = io.StringIO()
 outlet = Outlet(stream)
 outlet.write("words")
@@ -103,3 +106,25 @@ def test_a_folder_that_is_gone_is_one_sentence(
     assert capsys.readouterr().err.endswith(
         "Error: The current folder has been removed; change to another.\n"
     )
+
+
+def test_a_client_that_names_an_odd_server_gets_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", shown.append)
+    leave_out_odd_names()
+    hello, nothing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(nothing, hello, server_hostname="ab.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    sent = ssl.MemoryBIO()
+    sent.write(hello.read().replace(b"ab.test", "é.test".encode()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = lambda *_: None
+    with pytest.raises(ssl.SSLError):
+        context.wrap_bio(sent, nothing, server_side=True).do_handshake()
+    assert shown == []
+    other = SimpleNamespace(exc_value=ValueError("of another kind"), object=b"x")
+    sys.unraisablehook(other)
+    assert shown == [other]
