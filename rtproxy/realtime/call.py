@@ -95,7 +95,7 @@ class Call:
         """Whether the tape has times; one that was made of a file without them has none."""
         if self.header is not None and self.header.fields.get("times") is False:
             return False
-        return self.first_ms is None or self.now_ms > self.first_ms
+        return self.first_ms is None or self.now_ms > 0
 
     @property
     def input_complete(self) -> bool:

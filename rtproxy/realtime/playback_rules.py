@@ -21,7 +21,7 @@ def barge_in_desync(meter: Meter) -> Iterator[Finding]:
     """After an interruption the server believes that more, or less, was heard than was."""
     if not meter.call.plays:
         return
-    tracks = meter.call.answers.player.tracks
+    tracks, items = meter.call.answers.player.tracks, meter.call.answers.conversation.items
     refusals = {problem.cause_seq: problem for problem in meter.call.problems}
     for turn in meter.call.turns.all:
         if turn.damaged or not all(response.whole for response in turn.responses):
@@ -34,8 +34,11 @@ def barge_in_desync(meter: Meter) -> Iterator[Finding]:
             received = track.received_ms if track is not None else cut.received_ms
             told = cut.truncated_ms if cut.truncated_seq is not None else None
             refused = refusals.get(cut.truncated_seq) if told is not None else None
+            item = items.get(cut.item_id or "")
             what = ""
-            if refused is not None and received - heard > DESYNC_MS:
+            if item is not None and item.deleted:
+                what = "it deleted the whole item" if heard > DESYNC_MS else ""
+            elif refused is not None and received - heard > DESYNC_MS:
                 what = f"the server refused its truncation to {told:.0f} ms"
             elif told is not None and abs(told - heard) > DESYNC_MS:
                 what = f"it told the server {told:.0f} ms"

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from rtproxy.realtime.config import Update
+from rtproxy.realtime.event import string
 from rtproxy.realtime.finding import Finding, evidence
 from rtproxy.realtime.metrics import Meter
 from rtproxy.realtime.phrase import problem as problem_text
@@ -97,9 +98,11 @@ def _told(value: object) -> str:
 def session_dropped(meter: Meter) -> Iterator[Finding]:
     """The service stopped serving: the session expired, a limit was reached, the line broke."""
     call = meter.call
+    told: set[str | None] = set()
     for turn in call.turns.all:
         for response in turn.responses:
             if response.status == "failed" and rate_limited(response):
+                told.add(string(response.error, "message"))
                 yield Finding(
                     "session-dropped",
                     "error",
@@ -111,7 +114,8 @@ def session_dropped(meter: Meter) -> Iterator[Finding]:
                     "on instructions and history, or have the limit raised.",
                 )
     for problem in call.problems:
-        if problem.code == EXPIRED or problem.rate_limited:
+        # The same limit may be told in an error and in the response that it fails.
+        if problem.code == EXPIRED or (problem.rate_limited and problem.message not in told):
             expired = problem.code == EXPIRED
             ended = call.ending.seq if expired and call.ending is not None else None
             yield Finding(

@@ -242,6 +242,17 @@ def test_a_server_that_truncates_itself_needs_no_client() -> None:
     assert story.wait(3_000).control("marker").codes == []
 
 
+@pytest.mark.parametrize(("heard_ms", "found"), [(400, []), (2_000, ["barge-in-desync"])])
+def test_an_item_that_is_deleted_was_not_heard(heard_ms: int, found: list[str]) -> None:
+    item = {"id": "of_r1", "type": "message", "role": "assistant", "content": []}
+    story = interrupted(heard_ms).server("conversation.item.added", item=item)
+    story.client("conversation.item.delete", item_id="of_r1")
+    story.server("conversation.item.deleted", item_id="of_r1").wait(3_000).control("marker")
+    findings = [finding for finding in story.session.findings if finding.code != "words-cut"]
+    assert [finding.code for finding in findings] == found
+    assert all("it deleted the whole item" in finding.message for finding in findings)
+
+
 # false-barge-in
 
 
@@ -415,6 +426,14 @@ def test_session_dropped_is_an_end_that_the_client_did_not_want(
 ) -> None:
     story = asked().reply("r1").control(name, by_server=by_server, **data)
     assert story.codes == ["session-dropped"] * dropped
+
+
+def test_a_limit_that_is_told_twice_is_found_once() -> None:
+    error = {"type": "tokens", "code": "rate_limit_exceeded", "message": "Wait for 3 s."}
+    story = asked().wait(30).begin("r1").server("error", error=error)
+    story.end("r1", "failed", status_details={"type": "failed", "error": error})
+    (finding,) = story.session.findings
+    assert (finding.code, finding.turn) == ("session-dropped", 1)
 
 
 def test_a_drop_explains_the_reply_that_never_came() -> None:
