@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rtproxy.replay.outcome import Outcome
+
 if TYPE_CHECKING:
     from rtproxy.replay.report import Report
     from rtproxy.serve import ReplayServer
@@ -45,10 +47,14 @@ def judge(server: "ReplayServer", width: int) -> Verdict:
     """Judge a replay as it stands; `width` is that of the text in characters."""
     journal = server.journal
     connections: list[Mapping[str, Any]] = journal["connections"]
-    mismatches = [one["refusal"] for one in connections if one.get("refusal")]
+    mismatches: list[str] = []
     shortfalls: list[str] = []
-    for outcome in server.outcomes:
-        for report in outcome.reports:
+    outcomes = iter(server.outcomes)
+    for one in connections:  # in their order: what went wrong first may have led to the rest
+        if one.get("refusal"):
+            mismatches.append(one["refusal"])
+            continue
+        for report in next(outcomes, Outcome()).reports:
             left_early = report.kind == "early disconnect"
             (shortfalls if left_early else mismatches).append(in_words(report, width))
     under_way = False

@@ -45,14 +45,14 @@ def compare_body(recording: Recording, body: bytes, rules: Rules) -> Report | No
         return Report(
             "differing",
             f"the request's body differs from the tape, says the matcher {comparison.matcher}.",
-            Place(step.seq, step.t_ns, "", step.value),
+            Place(step.seq, step.t_ns, "the body", step.value),
             value if body else ABSENT,
             advice=(_RECORD, _LENIENT),
         )
     return Report(
         "differing",
         f"the request's body differs from the tape at {_paths(differences)}.",
-        Place(step.seq, step.t_ns, "", step.value),
+        Place(step.seq, step.t_ns, "the body", step.value),
         value if body else ABSENT,
         tuple(differences),
         advice=(leave_out(differences), _RECORD, _LENIENT),

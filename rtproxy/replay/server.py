@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 NO_FAULTS = Faults()
 OWN_PATH = "/__rtproxy__/"
 GOING_AWAY = 1001
+DIFFERS = 422
+"""HTTP status of a mismatch: one that SDKs do not try again at, as they do at 409 and from 500."""
 
 Watch = Callable[[Entry, Report | str, bool], None]
 """Called with what a person should know of a connection, and whether it is a failure."""
@@ -336,7 +338,7 @@ class TapeServer:
         if report is not None:
             self._tell(entry, report, not lenient)
             if not lenient:
-                return error_response(409, CODE, report.message, rtproxy=report.to_json())
+                return error_response(DIFFERS, CODE, report.message, rtproxy=report.to_json())
         return await send_answer(request, recording, self.settings.speed)
 
     def fitting(self, asked: Asked, connection: str) -> list[Slot]:

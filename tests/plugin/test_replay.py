@@ -188,6 +188,19 @@ def test_a_connection_too_many_is_refused_and_named(recorded: Project) -> None:
     assert "with loop=True" in shown(result)
 
 
+def test_what_went_wrong_first_is_told_first(recorded: Project) -> None:
+    recorded.write(
+        """
+        @pytest.mark.rtproxy("greeting")
+        def test_tries_again(rtproxy):
+            talk(rtproxy, "Hullo")
+            talk(rtproxy, "Hullo")
+        """
+    )
+    text = shown(recorded.run())
+    assert 0 < text.index("Mismatch (differing)") < text.index("No tape is left for GET")
+
+
 def test_what_fits_no_tape_is_said_with_what_to_do(recorded: Project) -> None:
     recorded.write(
         """

@@ -72,7 +72,7 @@ async def test_a_body_is_compared_by_meaning(tmp_path: Path) -> None:
         status, answer = await post(
             server.url, {"key": "x", "session": {"model": "n", "type": "realtime"}}
         )
-        assert status == 409
+        assert status == 422
         assert answer["error"]["code"] == "rtproxy_mismatch"
         assert answer["rtproxy"]["differences"] == [
             {"path": "session.model", "expected": "m", "received": "n"}
@@ -84,6 +84,17 @@ async def test_a_body_is_compared_by_meaning(tmp_path: Path) -> None:
         assert (await post(server.url, {}))[0] == 200
         assert server.journal.ok
         assert server.journal.to_json()["connections"][0]["warnings"]
+
+
+async def test_an_sdk_does_not_try_again_what_differs(tmp_path: Path) -> None:
+    body = {"session": {"type": "realtime", "model": "m"}}
+    async with serving(secret_tape(tmp_path / "secret.rtape", body)) as server:
+        async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="test") as client:
+            with pytest.raises(openai.APIStatusError, match="differs from the tape at session"):
+                await client.realtime.client_secrets.create(session={"type": "realtime"})
+        (entry,) = server.journal.entries
+        (report,) = entry.outcome.reports
+        assert "expected  the body (#0 at" in report.to_text()
 
 
 async def test_of_several_tapes_the_one_with_this_body_answers(tmp_path: Path) -> None:
