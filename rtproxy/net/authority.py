@@ -135,7 +135,13 @@ def _read(folder: Path) -> Authority | None:
         key, certificate = read_authority(pem)
     except Exception:  # whatever cryptography raises for a file that holds something else
         raise TlsError(f"{path} holds no CA's key; remove it and have a new one made.") from None
-    if certificate.not_valid_after_utc - RENEWED < datetime.now(UTC):
+    now = datetime.now(UTC)
+    if certificate.not_valid_before_utc > now:  # a new one would have to be trusted anew
+        raise TlsError(
+            f"The CA in {folder} is valid from {certificate.not_valid_before_utc:%Y-%m-%d} on, and "
+            f"this machine's clock says {now:%Y-%m-%d}; set the clock, or remove {path}."
+        )
+    if certificate.not_valid_after_utc - RENEWED < now:
         return None
     return Authority(folder, certificate, key)
 

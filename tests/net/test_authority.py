@@ -14,7 +14,14 @@ from cryptography import x509
 
 from rtproxy.errors import TlsError
 from rtproxy.net.authority import KEY_FILE, Authority, default_folder
-from rtproxy.net.certificate import certificate_pem, key_pem, make_authority, make_key, normal_host
+from rtproxy.net.certificate import (
+    BACKDATED,
+    certificate_pem,
+    key_pem,
+    make_authority,
+    make_key,
+    normal_host,
+)
 from rtproxy.net.leaves import KEPT, Leaves
 from rtproxy.net.trust import ALPN
 
@@ -100,6 +107,17 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TlsError, match="RTPROXY_CA_DIR"):
         Authority.open(tmp_path / "file" / "ca")
+
+
+def test_one_that_is_not_valid_yet_is_refused(tmp_path: Path) -> None:
+    """A clock that was set back: no client would take it, and a new one is trusted by nobody."""
+    key = make_key()
+    later = datetime.now(UTC) + timedelta(days=30)
+    file = tmp_path / KEY_FILE
+    file.write_bytes(key_pem(key) + certificate_pem(make_authority(key, "later", later)))
+    file.chmod(0o600)
+    with pytest.raises(TlsError, match=f"is valid from {later - BACKDATED:%Y-%m-%d} on, .* clock"):
+        Authority.open(tmp_path)
 
 
 def test_an_expired_one_is_replaced(tmp_path: Path) -> None:
