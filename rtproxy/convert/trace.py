@@ -13,6 +13,7 @@ import orjson
 
 from rtproxy.convert.span import Span, conversation
 from rtproxy.realtime.describe import describe
+from rtproxy.realtime.describe_control import describe_control
 from rtproxy.realtime.event import DELTAS, parse
 from rtproxy.realtime.formats import AudioFormats
 from rtproxy.realtime.levels import BUCKET_MS, Levels
@@ -219,7 +220,7 @@ def _messages(
     last: dict[int, int] = {}
     for record in records:
         if isinstance(record, Control):
-            name, detail = f"rtproxy.{record.name}", str(dict(record.data))
+            name, detail = f"rtproxy.{record.name}", describe_control(record)
         elif isinstance(record, Event):
             event = parse(record)
             formats.observe(event)

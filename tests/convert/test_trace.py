@@ -16,7 +16,7 @@ from rtproxy.convert.trace import trace
 from rtproxy.realtime.session import Session
 from rtproxy.simulate.library import built_in, load
 from rtproxy.tape.escape import visible
-from rtproxy.tape.record import Event, Record
+from rtproxy.tape.record import Control, Event, Record
 from tests.realtime.simulated import call_records
 from tests.realtime.story import Story
 from tests.tapes import write_tape
@@ -223,6 +223,13 @@ def test_half_a_call_makes_a_sound_trace(cut: int) -> None:
     records = simulated("support-call")
     traced(records[:cut])
     traced([records[0], *records[cut:]])
+
+
+def test_what_happened_on_the_connection_is_told_as_by_inspect() -> None:
+    body = b'{"error": "no"}' + b" " * 5_000
+    made = traced([Control(0, 5_000_000, 1, "refused", {"status": 401, "body": body})])
+    (refused,) = [one for one in made if one.get("name") == "rtproxy.refused"]
+    assert refused["args"]["detail"] == '401 · “{"error": "no"}”'
 
 
 def test_the_command(tmp_path: Path) -> None:
