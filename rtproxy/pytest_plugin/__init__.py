@@ -223,7 +223,7 @@ def explanation(
     """The mismatch behind a failure, if there is one, and what else there is to say."""
     instead, more = trial.explain(error)
     notes = [more] if more and when == "call" else []  # no test plays its tapes before it begins
-    if trial.handle.recording:
+    if trial.new_tapes:
         item.stash[_aside] = item.stash[_folders].mktemp("rtproxy", numbered=True)
         lost = f"The test did not pass: what it recorded is in {item.stash[_aside]}."
         notes.insert(0, lost)

@@ -115,6 +115,11 @@ class Trial:
         self._replay.start()
         return self._replay
 
+    @property
+    def new_tapes(self) -> list[Path]:
+        """What has been recorded so far."""
+        return tapes_in(self._stage) if self._stage is not None else []
+
     def judge(self) -> str:
         """What is wrong though the test function has passed; empty if nothing is.
 
@@ -133,7 +138,7 @@ class Trial:
         """
         self._told = True
         verdict = self._verdict(0)
-        unreachable = self._stage is not None and any(map(is_unanswered, tapes_in(self._stage)))
+        unreachable = any(map(is_unanswered, self.new_tapes))
         if not verdict.mismatches and not unreachable:
             return "", "\n\n".join(verdict.shortfalls)
         text = self._unreachable if unreachable else verdict.text

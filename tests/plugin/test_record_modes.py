@@ -332,3 +332,31 @@ def test_in_ci_only_what_is_typed_records(
     old = project.tapes()
     project.run("-o", "rtproxy_record=all", f"--rtproxy-upstream={project.upstream}")
     assert list(project.tapes()) == list(old)
+
+
+def test_what_a_fixture_recorded_that_failed_is_kept_and_nothing_is_not_said_to_be(
+    project: Project,
+) -> None:
+    project.write(
+        """
+        @pytest.fixture
+        def connects(rtproxy):
+            talk(rtproxy, "Hello")
+            raise OSError("no microphone")
+
+        @pytest.fixture
+        def breaks(rtproxy):
+            raise OSError("no microphone")
+
+        @pytest.mark.rtproxy
+        def test_one(connects): pass
+
+        @pytest.mark.rtproxy
+        def test_two(breaks): pass
+        """
+    )
+    result = project.record("once")
+    result.assert_outcomes(errors=2)
+    (where,) = re.findall(r"what it recorded is in (\S+)\.", shown(result))
+    assert len(list(Path(where).glob("*.rtape"))) == 1
+    assert project.tapes() == {}
