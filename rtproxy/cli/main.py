@@ -64,6 +64,11 @@ class Root(LazyGroup):
         except BrokenPipeError:
             lead_nowhere(sys.stdout)
             ctx.exit(0)
+        except click.UsageError as error:
+            told = error.format_message()
+            if (words := harmless(told)) == told:
+                raise
+            raise click.UsageError(words, error.ctx) from None
 
 
 @click.group(
@@ -102,14 +107,21 @@ def main() -> None:
     except RtproxyError as error:
         if debug:
             raise
-        click.echo(f"rtproxy: {error}", err=True)
+        click.echo(f"rtproxy: {harmless(str(error))}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         lead_nowhere(sys.stdout)
         if debug:
             raise
-        click.echo(f"rtproxy: {why_not(error)}", err=True)
+        click.echo(f"rtproxy: {harmless(why_not(error))}", err=True)
         sys.exit(RtproxyError.exit_code)
+
+
+def harmless(words: str) -> str:
+    """Lines in which a name, of a file for instance, says nothing that a terminal obeys."""
+    from rtproxy.tape.escape import visible
+
+    return "\n".join(map(visible, words.split("\n")))
 
 
 def why_not(error: OSError) -> str:

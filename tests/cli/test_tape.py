@@ -211,6 +211,23 @@ def test_a_file_that_is_no_tape_is_refused_in_one_sentence(tmp_path: Path, comma
     assert done.stderr == f"rtproxy: {other} is not a tape: it looks like JSON.\n"
 
 
+@pytest.mark.parametrize(
+    "command", ["inspect", "tape verify", "export wav", "export parquet -o made", "diff x"]
+)
+def test_a_file_name_says_nothing_that_a_terminal_obeys(tmp_path: Path, command: str) -> None:
+    done = call_for_text(*command.split(), "\x1b[31mno\udcff.rtape", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr
+    assert "no file" in done.stderr
+
+
+def test_a_usage_error_says_nothing_that_a_terminal_obeys(tape: Path) -> None:
+    named = tape.rename(tape.with_name("\x1b[31m.rtape"))
+    done = call_for_text("tape", "cut", named.name, "--from", "1m", cwd=tape.parent)
+    assert done.returncode == 2
+    assert r"\x1b[31m.rtape has nothing there" in done.stderr
+
+
 def test_help_comes_without_reading_the_rooms() -> None:
     found = "print('msgpack' in sys.modules, 'rich' in sys.modules)"
     code = f"import sys, rtproxy.cli.tape, rtproxy.cli.tapes.ls; {found}"

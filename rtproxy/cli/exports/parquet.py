@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from rtproxy.cli.tapes.output import say, visible
+
 TAPE = click.Path(path_type=Path)
 
 
@@ -41,13 +43,13 @@ def parquet(ctx: click.Context, tapes: tuple[Path, ...], out: Path, force: bool)
         except (TapeError, ConvertError) as error:
             if len(tapes) == 1 and path == tapes[0]:
                 raise
-            click.echo(f"rtproxy: {error}", err=True)
+            say(str(error))
             worst = max(worst, error.exit_code)
             continue
         files, events = files + 1, events + count
         if tell(tape):
             worst = max(worst, 1)
-    click.echo(f"{events} events of {files} tapes written to {out}.", err=True)
+    click.echo(f"{events} events of {files} tapes written to {visible(str(out))}.", err=True)
     ctx.exit(worst)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rtproxy.cli.tapes.output import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -61,7 +63,7 @@ def transcript(
         for part in _rendered(chosen, tape, session, lines):
             file.write(f"{part}\n".encode())
     if not lines:
-        click.echo(f"rtproxy: nothing was said on {tape}.", err=True)
+        say(f"nothing was said on {tape}.")
     if tell(opened):
         raise SystemExit(1)
 

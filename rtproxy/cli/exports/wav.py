@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rtproxy.cli.tapes.output import say, visible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -102,7 +104,7 @@ def wav(
     _tell(wanted, written)
     damaged = tell(opened)
     for line in _complaints(tape, written):
-        click.echo(f"rtproxy: {line}", err=True)
+        say(line)
     if damaged or written.lost:
         raise SystemExit(1)
 
@@ -184,18 +186,16 @@ def _tell(wanted: Wanted, written: Written) -> None:
     if wanted.per is not None:
         count = len(written.files)
         where = f"{count} file{'' if count == 1 else 's'} in {where}"
-    click.echo(f"{where}: {', '.join(about)}", err=True)
+    click.echo(f"{visible(where)}: {', '.join(about)}", err=True)
 
 
 def _complaints(tape: Path, written: Written) -> list[str]:
     """What the files do not hold as it was, a line each."""
-    from rtproxy.tape.escape import visible
-
     lines = []
     if written.cut:
         lines.append(f"the audio on {tape} was cut by who recorded it; this is what there is.")
     for fault in list(written.faults)[:SHOWN]:
-        item = f", {visible(fault.item_id[:64])}" if fault.item_id else ""
+        item = f", {fault.item_id[:64]}" if fault.item_id else ""
         lines.append(f"event {fault.seq}{item}: {fault.what}")
     if len(written.faults) > SHOWN:
         lines.append(f"and {len(written.faults) - SHOWN:,} more.")
