@@ -4,6 +4,7 @@ A page in a browser is a stranger to the key's owner until its origin is named: 
 a WebSocket to this machine, and would be heard with our key.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
@@ -20,6 +21,7 @@ KEY_PARAMETERS = frozenset({"api-key", "api_key", "apikey", "authorization", "ke
 PROTOCOLS = "sec-websocket-protocol"
 
 _PREFLIGHT = "OPTIONS"
+_BEARER = re.compile(r"\A\s*bearer(?=\s|\Z)", re.IGNORECASE)
 _SAME_SITE = ("same-origin", "none")
 
 
@@ -89,4 +91,4 @@ class Injection:
 
 def _bare(value: str) -> str:
     """A credential without its scheme."""
-    return value.strip().removeprefix("Bearer").strip()
+    return _BEARER.sub("", value).strip()

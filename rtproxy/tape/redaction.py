@@ -23,6 +23,7 @@ from rtproxy.tape.secrets import (
     in_header,
     in_json,
     in_member,
+    in_multipart,
     in_query,
     in_url,
 )
@@ -35,6 +36,9 @@ MAX_LEARNED = 256
 """Most values that one tape learns; a peer that makes up more cannot slow down every message."""
 STAND_INS = {"anonymous", "anything", "none", "placeholder", "realtime", "redacted", "undefined"}
 """What clients send for want of a key: words, not secrets, and they mean other things elsewhere."""
+
+FORMS = {"application/x-www-form-urlencoded": in_query, "multipart/form-data": in_multipart}
+"""What finds credentials in bodies whose fields have names, by content type."""
 
 _ALL_MARKS = (*dict.fromkeys((*(mark for marks, _ in SHAPES for mark in marks), *PLACE_MARKS)),)
 _RARE = "-*@ "
@@ -133,11 +137,12 @@ class Redactor:
     def body(self, content_type: str, payload: bytes) -> tuple[bytes, bool]:
         """An HTTP body, its content encoding undone: forms by name, anything else as `text`.
 
-        JSON is recognised wherever it stands, so server-sent events and multipart are covered.
+        JSON is recognised wherever it stands, so server-sent events are covered.
         """
-        if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
-            return self._bytes(payload, self._form)
-        return self.binary(payload)
+        find = FORMS.get(content_type.partition(";")[0].strip().lower())
+        if find is None:
+            return self.binary(payload)
+        return self._bytes(payload, lambda text: self._learn_and_replace(text, find(text)), find)
 
     def data(self, data: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         """A control's map, redacted in depth: text, bytes, keys, lists of headers."""
@@ -169,20 +174,20 @@ class Redactor:
             return [item for item, _ in items], any(changed for _, changed in items)
         return value, False
 
-    def _form(self, text: str) -> tuple[str, bool]:
-        return self._learn_and_replace(text, in_query(text))
-
     def _bytes(
-        self, payload: bytes, redact: Callable[[str], tuple[str, bool]]
+        self,
+        payload: bytes,
+        redact: Callable[[str], tuple[str, bool]],
+        find: Callable[[str], Iterator[Span]] = in_json,
     ) -> tuple[bytes, bool]:
         try:
             text, changed = redact(payload.decode("utf-8"))
             return (text.encode("utf-8"), True) if changed else (payload, False)
         except UnicodeDecodeError:
             pass
-        return self._opaque(payload)
+        return self._opaque(payload, find)
 
-    def _opaque(self, payload: bytes) -> tuple[bytes, bool]:
+    def _opaque(self, payload: bytes, find: Callable[[str], Iterator[Span]]) -> tuple[bytes, bool]:
         """Bytes that are no text, or text in another encoding: what is found in them as they stand,
         and in their stretches of ASCII, which are all that can hold escapes."""
         # Latin-1 maps every byte to one character and back, but leaves secrets beyond ASCII torn.
@@ -193,7 +198,9 @@ class Redactor:
                 rest = rest.replace(needle, self.placeholder(secret).encode())
         text = rest.decode("latin-1")
         lowered = text.lower()
-        places = list(in_json(text)) if any(mark in lowered for mark in PLACE_MARKS) else []
+        # Of the marks of places, a form has none but its names.
+        is_marked = find is not in_json or any(mark in lowered for mark in PLACE_MARKS)
+        places = list(find(text)) if is_marked else []
         self._learn_all(places)
         spans = self._spans(text, (), places)
         for run in _ASCII_RUN.finditer(text):

@@ -41,6 +41,12 @@ QUERY_NAMES = {"auth", "key", "sig", "signature", "ticket", "token", "xamzsignat
 """Names in queries, as SECRET_KEYS are written, that are said in addition to those."""
 _PARAMETER = re.compile(r"(?:^|[?&#])([^?&#=\s]{1,128})=([^&#\s\"'<>]+)")
 
+_FIELD = re.compile(
+    r"^content-disposition:[ ]?form-data;[^\r\n]{0,200}?\bname=\"?([^\"\r\n;]{1,128})\"?"
+    r"[^\r\n]{0,500}+(?:\r\n[^\r\n]{1,500}+){0,8}+\r\n\r\n([^\r\n]{1,8192}+)",
+    re.IGNORECASE | re.MULTILINE,
+)  # a part's head, up to its empty line, and its first line (RFC 7578)
+
 # --- JSON ----------------------------------------------------------------------------------------
 
 SECRET_KEYS = {"authorization", "credential", "idtoken", "proxyauthorization", "secret"}
@@ -108,6 +114,15 @@ def in_query(text: str) -> Iterator[Span]:
         name = _key(unquote_plus(match[1]))
         if name in QUERY_NAMES or _is_secret(name):
             yield from _credential(match[2], match.start(2), unquote_plus(match[2]))
+
+
+def in_multipart(text: str) -> Iterator[Span]:
+    """Values of the secret names in a form with parts (`multipart/form-data`), and its JSON."""
+    for match in _FIELD.finditer(text):
+        name = _key(match[1])
+        if name in QUERY_NAMES or _is_secret(name):
+            yield from _credential(match[2], match.start(2), match[2])
+    yield from in_json(text)
 
 
 def in_json(text: str, nesting: int = _NESTING) -> Iterator[Span]:

@@ -62,6 +62,7 @@ async def stage(folder: Path) -> AsyncIterator[tuple[Proxy, Server]]:
         ({"Authorization": ""}, "", KEY),
         ({"Authorization": "Bearer sk-rtproxy-record"}, "", KEY),
         ({"Authorization": "Bearer sk-rtproxy"}, "", KEY),
+        ({"Authorization": "bearer sk-rtproxy"}, "", KEY),
         ({"Authorization": "Bearer ek_theirs"}, "", "ek_theirs"),
         ({"Authorization": "Bearer ek_theirs", "Origin": "https://evil.test"}, "", "ek_theirs"),
         ({"api-key": "theirs"}, "", None),

@@ -426,6 +426,32 @@ def test_form_bodies(redactor: Redactor) -> None:
     assert redactor.text('{"x":"a/b c/dd"}')[1]
 
 
+def test_forms_with_parts(redactor: Redactor) -> None:
+    parts = [
+        ('name="client_secret"', "s3"),
+        ("name=api-key\r\nContent-Type: text/plain", "k 1"),
+        ('name="note"; filename="key.txt"', "api_key"),
+        ('name="session"', '{"tools":[{"type":"mcp","authorization":"%s"}]}'),
+    ]
+    body = "".join(
+        f"--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n" for head, value in parts
+    )
+    redacted = body.replace("\ns3\r", f"\n{mark('s3')}\r").replace("\nk 1\r", f"\n{mark('k 1')}\r")
+    for sound in (b"", b"--b\r\nContent-Disposition: form-data; name=file\r\n\r\n\xff\x00\r\n"):
+        assert redactor.body(
+            "multipart/form-data; boundary=b", sound + (body % "t0k").encode()
+        ) == (
+            sound + (redacted % mark("t0k")).encode(),
+            True,
+        )
+
+
+def test_forms_with_parts_that_do_not_end_take_no_time(redactor: Redactor) -> None:
+    head = 'Content-Disposition: form-data; name="a'
+    for body in (head * 20_000, f"{head}\r\n" * 20_000, (head + '"' + "\r\nx: y" * 9) * 5000):
+        assert redactor.body("multipart/form-data", body.encode())[1] is False
+
+
 def test_sdp_passes_and_loses_known_secrets(redactor: Redactor) -> None:
     redactor.learn(SECRET)
     sdp = b"v=0\r\no=- 46117 2 IN IP4 127.0.0.1\r\na=ice-ufrag:F7gI\r\na=group:BUNDLE 0\r\n"
