@@ -11,6 +11,7 @@ import asyncio
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -136,7 +137,12 @@ class _Managed(ABC, Generic[S]):
         self.close()
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self.start)
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                await asyncio.get_running_loop().run_in_executor(pool, self.start)
+            except asyncio.CancelledError:
+                pool.submit(self.close)  # once it has been started, which goes on
+                raise
         return self
 
     async def __aexit__(

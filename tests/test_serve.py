@@ -149,6 +149,22 @@ def test_options(tmp_path: Path) -> None:
     assert "x" in seen
 
 
+async def test_a_start_that_is_given_up_leaves_nothing_running(tape: Path) -> None:
+    servers = [rtproxy.ReplayServer(tape) for _ in range(5)]
+
+    async def serve(server: rtproxy.ReplayServer) -> None:
+        async with server:
+            await asyncio.Event().wait()
+
+    for number, server in enumerate(servers):
+        task = asyncio.create_task(serve(server))
+        await asyncio.sleep(number / 1000)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert not any(server._background.running for server in servers)
+
+
 def test_one_text_stands_for_a_list_of_one(tmp_path: Path) -> None:
     done = Tape().client("session.update", voice="ash").server("session.updated", account="acct_7")
     path = write_tape(tmp_path / "update.rtape", done.client("input_audio_buffer.clear"))
