@@ -43,10 +43,6 @@ class ImportedTape:
         self._pending = 0
 
     @property
-    def id(self) -> str:
-        return str(self._fields["id"])
-
-    @property
     def started_ns(self) -> int | None:
         return Header(self._fields).started_ns
 

@@ -81,7 +81,7 @@ class Place:
     def is_folder(self) -> bool:
         return self.out.is_dir() or self.out.suffix != SUFFIX
 
-    def next(self, started_ns: object, id_: str) -> Path | None:
+    def next(self, started_ns: object) -> Path | None:
         """Where the next tape goes; None where there is no place for another."""
         if not self.is_folder:
             path = None if self.taken else self.out
@@ -89,7 +89,7 @@ class Place:
             return path
         known = isinstance(started_ns, int) and 0 < started_ns < 1 << 63
         started = started_ns if known and isinstance(started_ns, int) else time.time_ns()
-        return Library(self.out).new_path(started, id_)
+        return Library(self.out).new_path(started)
 
 
 def import_file(
@@ -150,7 +150,7 @@ def _write(
 ) -> None:
     """Make the tape of one recording."""
     tape = ImportedTape(source, redact)
-    path = place.next(tape.started_ns, tape.id)
+    path = place.next(tape.started_ns)
     if path is None:
         found.leave_out(LeftOut(f"a further recording; give a folder with -o, beside {place.out}"))
         return

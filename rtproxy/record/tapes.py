@@ -100,7 +100,7 @@ class Tapes:
         """
         wall_ns, started_ns = time.time_ns(), time.monotonic_ns()
         tape_id = secrets.token_hex(8)
-        path = self._library.new_path(wall_ns, tape_id)
+        path = self._library.new_path(wall_ns)
         fields: dict[str, Any] = {
             "id": tape_id,
             "connection": traffic.connection,

@@ -1,6 +1,5 @@
 """A folder of tapes."""
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,17 +68,18 @@ class Library:
             except TapeError as error:
                 yield Entry(path, size, error=str(error))
 
-    def new_path(self, started_ns: int, id: str) -> Path:
-        """A name that no tape has yet: 20261121-033210-4f2a9c.rtape, in UTC.
+    def new_path(self, started_ns: int) -> Path:
+        """A name that no tape has yet: 20261121-033210-1f9add.rtape, in UTC.
 
-        It is made of the wall clock (ns since 1970) and the hexadecimal digits of a random `id`
-        alone, so that nothing from the network can become a path; names sort by time.
+        It is made of the wall clock (ns since 1970) alone, so that nothing from the network can
+        become a path. The last part is the part of the second, in 2^24ths: names sort by time,
+        and a replay of the folder plays sessions that began within one second in their order.
         """
-        at = datetime.fromtimestamp(started_ns // 1_000_000_000, UTC)
-        digits = "".join(char for char in id.lower() if char in "0123456789abcdef")[:6]
-        tag = digits if len(digits) == 6 else secrets.token_hex(3)
+        seconds, rest = divmod(started_ns, 1_000_000_000)
+        at = datetime.fromtimestamp(seconds, UTC)
+        part = (rest << 24) // 1_000_000_000
         while True:
-            path = self.folder / f"{at:%Y%m%d-%H%M%S}-{tag}.rtape"
+            path = self.folder / f"{at:%Y%m%d-%H%M%S}-{part:06x}.rtape"
             if not path.exists():
                 return path
-            tag = secrets.token_hex(3)
+            part = (part + 1) % (1 << 24)
