@@ -21,5 +21,6 @@ realtime.on("error", (error) => {
   seen.errors.push(String(error.cause ?? error.message));
   realtime.close();
 });
-realtime.on("response.done", () => realtime.close());
+// The last event of a response: before it, what has been seen depends on who is quicker.
+realtime.on("rate_limits.updated", () => realtime.close());
 realtime.socket.on("close", () => console.log(JSON.stringify(seen)));
