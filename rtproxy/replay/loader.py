@@ -53,7 +53,8 @@ def _folder(folder: Path, salvage: bool, notes: list[str]) -> list[Slot]:
             notes.append(f"{entry.path} is still being recorded; it is left out.")
         else:
             load = _once(partial(_read, entry.path, salvage))
-            slots.append(Slot.of(str(entry.path), entry.header, load, required=False))
+            path, size = str(entry.path), entry.size
+            slots.append(Slot.of(path, entry.header, load, required=False, size=size))
     return slots
 
 

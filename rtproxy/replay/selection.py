@@ -32,6 +32,8 @@ ORIGIN_HEADER = "rtproxy-origin"
 
 SEARCHED = 20
 """Tapes, and events of each, that are looked through for what came to the wrong one."""
+SEARCHED_BYTES = 32 * 2**20
+"""Of tapes that must be read for it: meanwhile the other sessions wait, some tenths of a second."""
 _RECORD = "Record a tape of it (rtproxy record)"
 _ENDPOINT = re.compile(r".*(/(?:realtime|live)(?:/.*)?)", re.DOTALL)
 
@@ -104,11 +106,19 @@ class Slot:
     """True if a run in which it is not used is not complete."""
     host: str = ""
     """The recorded server's name; empty if the tape does not know."""
+    size: int = 0
+    """Bytes that `load` reads the first time."""
     uses: int = 0
 
     @classmethod
     def of(
-        cls, path: str, header: Header, load: Callable[[], Recording], *, required: bool
+        cls,
+        path: str,
+        header: Header,
+        load: Callable[[], Recording],
+        *,
+        required: bool,
+        size: int = 0,
     ) -> "Slot":
         """A slot for the tape at `path` with this header."""
         request: Any = header.fields.get("request")
@@ -117,7 +127,7 @@ class Slot:
             asked = Asked.of(str(request.get("method", "GET")), request["target"])
         name = path.replace("\\", "/").rsplit("/", 1)[-1]
         host = _host_of(header.fields.get("upstream"))
-        return cls(name, path, header.connection, asked, load, required, host)
+        return cls(name, path, header.connection, asked, load, required, host, size)
 
     def answers_to(self, name: str) -> bool:
         """Whether the tape is called this: by its file's name, with or without its ending."""
@@ -160,7 +170,12 @@ class Shelf:
         is none. Then connections may have got each other's tapes.
         """
         others = (one for one in self.slots if one is not slot)
+        left = SEARCHED_BYTES
         for other in islice((one for one in others if one.connection == slot.connection), SEARCHED):
+            if not other.uses:
+                left -= other.size
+            if left < 0:
+                return ""
             with suppress(RtproxyError):
                 script = other.load().script
                 for step in script.client[:SEARCHED]:

@@ -1,5 +1,6 @@
 """Which tape a connection gets, and what it is told when there is none."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ from aiohttp import WSServerHandshakeError
 
 from rtproxy.errors import NotATapeError, ReplayError, TapeDamagedError, TapeError, TapeVersionError
 from rtproxy.replay.loader import load_shelf
-from rtproxy.replay.selection import Asked, Shelf, Slot
+from rtproxy.replay.matching import Rules
+from rtproxy.replay.recording import Recording
+from rtproxy.replay.script import read_script
+from rtproxy.replay.selection import SEARCHED_BYTES, Asked, Shelf, Slot
 from rtproxy.tape.codec import encode_header
 from rtproxy.tape.writer import TapeWriter
 from tests.replay.follow import (
@@ -143,6 +147,24 @@ async def test_connections_that_got_each_others_tapes_are_told_so(tmp_path: Path
         assert "b has this event" in swapped.advice[0]
         assert "?rtproxy_tape=b" in swapped.advice[0]
         assert "rtproxy_tape" not in "".join(changed.advice)
+
+
+def test_large_tapes_are_not_read_to_explain_a_mismatch() -> None:
+    """The other sessions would wait for it."""
+
+    def slot(name: str, size: int, load: Callable[[], Recording]) -> Slot:
+        return Slot(name, name, "websocket", None, load, size=size)
+
+    said = {"type": "session.update", "word": "b"}
+    script = read_script(Tape().client("session.update", word="b").records)
+    here = slot("here.rtape", 0, lambda: pytest.fail("not to be read"))
+    hour = slot(
+        "hour.rtape", SEARCHED_BYTES + 1, lambda: Recording("hour", script, [], 101, [], None)
+    )
+    shelf = Shelf([here, hour])
+    assert shelf.elsewhere(here, said, Rules()) == ""
+    hour.uses = 1  # it has been read
+    assert shelf.elsewhere(here, said, Rules()) == "hour"
 
 
 async def test_a_tape_is_picked_by_its_name(tmp_path: Path) -> None:
