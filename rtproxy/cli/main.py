@@ -11,7 +11,7 @@ import click
 
 from rtproxy import __version__
 from rtproxy.cli.lazy import LazyGroup
-from rtproxy.cli.outlet import lead_nowhere, open_what_is_closed
+from rtproxy.cli.outlet import flush, lead_nowhere, open_what_is_closed, outlast
 from rtproxy.errors import RtproxyError
 
 COMMANDS = {
@@ -57,10 +57,7 @@ class Root(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            try:
-                return super().invoke(ctx)
-            finally:
-                sys.stdout.flush()  # when the interpreter ends, nobody hears that it fails
+            return super().invoke(ctx)
         except BrokenPipeError:
             lead_nowhere(sys.stdout)
             ctx.exit(0)
@@ -69,6 +66,8 @@ class Root(LazyGroup):
             if (words := harmless(told)) == told:
                 raise
             raise click.UsageError(words, error.ctx) from None
+        finally:
+            flush(sys.stdout)  # when the interpreter ends, nobody hears that it fails
 
 
 @click.group(
@@ -101,6 +100,7 @@ def main() -> None:
     """Run the command line; errors raised on purpose, and the system's, become one sentence and an
     exit code."""
     open_what_is_closed()
+    outlast("stderr")
     debug = "--debug" in sys.argv[1:2]
     try:
         rtproxy(prog_name="rtproxy", standalone_mode=True)

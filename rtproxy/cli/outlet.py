@@ -68,6 +68,14 @@ def lead_nowhere(stream: TextIO) -> None:
         stream.flush()
 
 
+def flush(stream: TextIO) -> None:
+    """Have a stream pass on what it holds; a reader that has gone misses nothing, others do."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        lead_nowhere(stream)
+
+
 def open_what_is_closed() -> None:
     """Have stdin, stdout and stderr lead nowhere where we were started without them.
 
@@ -84,9 +92,9 @@ def open_what_is_closed() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def outlast_outputs() -> None:
-    """Let stdout and stderr fail without a word, from now on."""
-    for name in ("stdout", "stderr"):
+def outlast(*names: str) -> None:
+    """Let stdout or stderr fail without a word, from now on."""
+    for name in names:
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, Outlet):
             setattr(sys, name, Outlet(stream))

@@ -76,11 +76,11 @@ def begin_serving() -> "Stop":
     import asyncio
 
     from rtproxy.cli.command import stop_on_signals
-    from rtproxy.cli.outlet import leave_out_odd_names, outlast_outputs
+    from rtproxy.cli.outlet import leave_out_odd_names, outlast
     from rtproxy.net.crowd import raise_descriptor_limit
     from rtproxy.net.stop import Stop
 
-    outlast_outputs()
+    outlast("stdout", "stderr")
     leave_out_odd_names()
     raise_descriptor_limit()
     if not click.get_current_context().find_root().obj.get("debug"):

@@ -1,17 +1,18 @@
 """A stream that may fail without a word, streams that are not there, and disks that are full."""
 
 import io
+import os
 import ssl
 import subprocess
 import sys
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
-from rtproxy.cli.main import main
+from rtproxy.cli.main import Root, main
 from rtproxy.cli.outlet import Outlet, leave_out_odd_names
 
 LEFT_OVER = """
@@ -90,6 +91,40 @@ def test_a_full_disk_is_one_sentence_and_no_difference(
     assert capsys.readouterr().err == (
         "rtproxy: Standard output cannot be written: No space left on device.\n"
     )
+
+
+def unread() -> TextIO:
+    """A pipe whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return os.fdopen(writer, "w")
+
+
+@pytest.mark.parametrize("words", ["--nonsense", "inspect none.rtape"])
+def test_an_error_that_nobody_reads_is_in_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rtproxy", *words.split()])
+    with unread() as pipe:
+        monkeypatch.setattr(sys, "stderr", pipe)
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert end.value.code == 2
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_a_command_came_to_is_its_exit_code_though_nobody_reads(
+    monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def ends() -> None:
+        sys.stdout.write("words")
+        sys.exit(code)
+
+    with unread() as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as end:
+            Root("rtproxy", callback=ends, invoke_without_command=True)([])
+    assert end.value.code == code
 
 
 def test_a_folder_that_is_gone_is_one_sentence(
