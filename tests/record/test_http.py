@@ -234,3 +234,31 @@ async def test_a_disk_that_is_full_at_the_end_is_told_of_once(
     (path,) = tapes(tmp_path)
     assert "No space left on device" in said
     assert said.endswith(f"{path.name} ends here.")
+
+
+async def test_a_disk_that_fills_between_two_events_of_one_read_is_no_end_of_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = TapeWriter.flush
+
+    def fails(writer: TapeWriter) -> bool:
+        if writer.next_seq:  # the first event is on its way
+            monkeypatch.setattr("rtproxy.tape.writer.os.write", no_room)
+        return flush(writer)
+
+    def no_room(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(TapeWriter, "flush", fails)
+    headers = {"Content-Type": "text/event-stream"}
+    events = b"data: 1\n\ndata: 2\n\n"
+
+    async def two_at_once(_: Server, request: web.Request) -> web.Response:
+        return web.Response(body=events, headers=headers)
+
+    monkeypatch.setattr(Server, "echo", two_at_once)
+    async with stage(tmp_path) as (_, proxy), aiohttp.ClientSession() as session:
+        async with session.get(f"{proxy.url}/v1/realtime/echo") as answer:
+            assert await answer.read() == events
+    (said,) = proxy.status.failures
+    assert "No space left on device" in said
