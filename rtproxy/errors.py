@@ -6,6 +6,7 @@
     │   ├── TapeVersionError     a newer major version, or a requirement we do not know
     │   ├── TapeDamagedError     bytes on the tape are not what was written (exit code 1)
     │   └── TapeWriteError       the tape could not be created or written to
+    │       └── TapeExistsError  there is a file of that name
     ├── ListenError              the address to listen on cannot be had
     ├── UpstreamError            the upstream's URL is wrong, or it cannot be reached
     ├── TlsError                 a certificate or a key cannot be made, read or used
@@ -49,6 +50,10 @@ class TapeDamagedError(TapeError):
 
 class TapeWriteError(TapeError):
     """The tape could not be created or written to."""
+
+
+class TapeExistsError(TapeWriteError):
+    """The tape could not be created: there is a file of that name."""
 
 
 class ListenError(RtproxyError):

@@ -46,6 +46,10 @@ class ImportedTape:
     def started_ns(self) -> int | None:
         return Header(self._fields).started_ns
 
+    @property
+    def path(self) -> Path:
+        return self._open_writer().path
+
     def open(self, path: Path) -> None:
         """Create the tape. Raises TapeError where it cannot be, or could not be read again."""
         minor = self._source.minor

@@ -81,15 +81,19 @@ class Place:
     def is_folder(self) -> bool:
         return self.out.is_dir() or self.out.suffix != SUFFIX
 
-    def next(self, started_ns: object) -> Path | None:
-        """Where the next tape goes; None where there is no place for another."""
-        if not self.is_folder:
-            path = None if self.taken else self.out
+    def open(self, tape: ImportedTape) -> bool:
+        """Create a tape where it goes; False where there is no place for another."""
+        if self.is_folder:
+            started = tape.started_ns
+            if started is None or not 0 < started < 1 << 63:
+                started = time.time_ns()
+            Library(self.out).create(started, tape.open)
+        elif self.taken:
+            return False
+        else:
             self.taken = True
-            return path
-        known = isinstance(started_ns, int) and 0 < started_ns < 1 << 63
-        started = started_ns if known and isinstance(started_ns, int) else time.time_ns()
-        return Library(self.out).new_path(started)
+            tape.open(self.out)
+        return True
 
 
 def import_file(
@@ -150,11 +154,9 @@ def _write(
 ) -> None:
     """Make the tape of one recording."""
     tape = ImportedTape(source, redact)
-    path = place.next(tape.started_ns)
-    if path is None:
+    if not place.open(tape):
         found.leave_out(LeftOut(f"a further recording; give a folder with -o, beside {place.out}"))
         return
-    tape.open(path)
     try:
         for number, part in enumerate(source.parts, start=1):
             if (left := tape.take(part)) is not None:
@@ -170,9 +172,9 @@ def _write(
         tape.drop()
         place.taken = False
         return
-    found.tapes.append(path)
+    found.tapes.append(tape.path)
     if tape.unsealed:
-        found.unsealed.append(path)
+        found.unsealed.append(tape.path)
 
 
 @dataclass(frozen=True, slots=True)

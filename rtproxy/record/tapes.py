@@ -100,7 +100,6 @@ class Tapes:
         """
         wall_ns, started_ns = time.time_ns(), time.monotonic_ns()
         tape_id = secrets.token_hex(8)
-        path = self._library.new_path(wall_ns)
         fields: dict[str, Any] = {
             "id": tape_id,
             "connection": traffic.connection,
@@ -113,11 +112,14 @@ class Tapes:
         if response is not None:
             fields["response"] = response
         try:
-            writer = TapeWriter.create(path, fields, durability=self._durability)
+            writer = self._library.create(
+                wall_ns,
+                lambda path: TapeWriter.create(path, fields, durability=self._durability),
+            )
         except TapeError as error:
             self._status.fail(traffic, f"{error} The session goes on without a tape.")
             return None
-        traffic.name = path.name
+        traffic.name = writer.path.name
         return Tape(writer, redactor, started_ns, partial(self._lost, traffic))
 
     def _lost(self, traffic: Traffic, error: Exception) -> None:

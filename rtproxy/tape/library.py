@@ -1,14 +1,19 @@
 """A folder of tapes."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
-from rtproxy.errors import TapeError
+from rtproxy.errors import TapeError, TapeExistsError
 from rtproxy.tape.reader import State, open_tape
 from rtproxy.tape.record import Header
 from rtproxy.tape.summary import Summary
+
+Made = TypeVar("Made")
 
 SUFFIXES = (".rtape", ".rtape.zst")
 
@@ -68,6 +73,12 @@ class Library:
             except TapeError as error:
                 yield Entry(path, size, error=str(error))
 
+    def create(self, started_ns: int, create: Callable[[Path], Made]) -> Made:
+        """What `create` makes of a new name; of the next one, where another process was quicker."""
+        while True:
+            with suppress(TapeExistsError):
+                return create(self.new_path(started_ns))
+
     def new_path(self, started_ns: int) -> Path:
         """A name that no tape has yet: 20261121-033210-1f9add.rtape, in UTC.
 
@@ -80,6 +91,6 @@ class Library:
         part = (rest << 24) // 1_000_000_000
         while True:
             path = self.folder / f"{at:%Y%m%d-%H%M%S}-{part:06x}.rtape"
-            if not path.exists():
+            if not os.path.lexists(path):
                 return path
             part = (part + 1) % (1 << 24)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from weakref import WeakSet
 
 from rtproxy import __version__
-from rtproxy.errors import TapeWriteError
+from rtproxy.errors import TapeExistsError, TapeWriteError
 from rtproxy.tape.codec import (
     encode_control,
     encode_event,
@@ -69,7 +69,7 @@ class TapeWriter:
 
         `fields` is the header's map; `id`, `connection` and `writer` are filled in when missing.
         `header` is the whole header record with these fields, to be copied as it is. Raises
-        TapeWriteError when the file exists or cannot be written.
+        TapeExistsError when the file exists, and TapeWriteError when it cannot be written.
         """
         fields = {
             "id": secrets.token_hex(8),
@@ -81,7 +81,7 @@ class TapeWriter:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             fd = os.open(path, flags, 0o600)
         except FileExistsError:
-            raise TapeWriteError(
+            raise TapeExistsError(
                 f"{path} exists already; a tape is never overwritten, so choose another name."
             ) from None
         except (OSError, ValueError) as error:

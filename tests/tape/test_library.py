@@ -68,6 +68,22 @@ def test_new_names_sort_by_time_and_are_unique(tmp_path: Path) -> None:
     assert library.paths() == paths
 
 
+def test_a_name_that_another_process_was_quicker_to_take_costs_no_tape(tmp_path: Path) -> None:
+    tried: list[Path] = []
+
+    def create(path: Path) -> TapeWriter:
+        tried.append(path)
+        if len(tried) == 1:
+            path.write_text("another's")
+        return TapeWriter.create(path, {})
+
+    writer = Library(tmp_path).create(STARTED, create)
+    writer.close()
+    assert sorted(tmp_path.iterdir()) == tried
+    assert writer.path == tried[1]
+    assert tried[0].read_text() == "another's"
+
+
 class TestPacked:
     """A tape that is compressed opens wherever one that is not does."""
 
