@@ -9,14 +9,13 @@ trusted: fields may be missing, null or of another type, ids may point nowhere, 
 unknown or come in any order.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rtproxy.realtime.answers import ANSWERS, Answers
 from rtproxy.realtime.audio import base64_size
 from rtproxy.realtime.audio_clock import AudioClock
-from rtproxy.realtime.config import Config, Update, ignored
+from rtproxy.realtime.config import Config
 from rtproxy.realtime.dialect import Dialect, dialect_of, dialect_of_session
 from rtproxy.realtime.event import (
     RealtimeEvent,
@@ -32,7 +31,8 @@ from rtproxy.realtime.levels import Levels
 from rtproxy.realtime.problem import Causes, Ending, Problem
 from rtproxy.realtime.response import Ask
 from rtproxy.realtime.turn import Turn
-from rtproxy.realtime.turns import MAX_WAITING, Created, Turns
+from rtproxy.realtime.turns import Created, Turns
+from rtproxy.realtime.updates import Update, Updates
 from rtproxy.tape.record import FROM_SERVER, NOT_FORWARDED, Control, Event, Header, Record, Unknown
 
 ENDINGS = {"close", "eof", "reset", "refused", "protocol_error"}
@@ -65,8 +65,7 @@ class Call:
         """Records that are missing: first and last seq of each gap."""
         self.config = Config()
         self.configs: list[Config] = []
-        self.updates: dict[int, Update] = {}
-        """The client's session.updates by seq, in order."""
+        self.updates = Updates()
         self.clock = AudioClock()
         self.turns = Turns(self.clock)
         self.answers = Answers(self.turns, lambda: not self.plays, levels=levels)
@@ -81,7 +80,6 @@ class Call:
         """Whether plain appends are only heard; who wants to meet every event does not hurry."""
         self._causes = Causes()
         self._next_seq: int | None = None
-        self._unanswered: deque[Update] = deque(maxlen=MAX_WAITING)
         self._transcribed = 0
         self._told: Turn | None = None  # whose tools have answered since the last response.create
 
@@ -228,9 +226,7 @@ class Call:
 
     def _update(self, event: RealtimeEvent) -> None:
         session = mapping(event.data, "session")
-        update = Update(event.seq, self.now_ms, event.event_id, session)
-        self.updates[event.seq] = update
-        self._unanswered.append(update)
+        self.updates.ask(Update(event.seq, self.now_ms, event.event_id, session))
 
     def _create_item(self, event: RealtimeEvent) -> None:
         item = mapping(event.data, "item")
@@ -289,6 +285,12 @@ class Call:
         interruptions.cancel(response_id, self.now_ms, event.seq, self.turns.open)
         self.answers.tell_turns()
 
+    def _cleared(self, event: RealtimeEvent) -> None:
+        response = self.answers.responses.find(event.response_id)
+        if response is not None and self.turns.open is not None:
+            response.silenced = True
+        self._stop_playing(event)
+
     def _truncate(self, event: RealtimeEvent) -> None:
         heard, item_id = position(event.data, "audio_end_ms"), string(event.data, "item_id")
         interruptions, speaking = self.answers.interruptions, self.turns.open
@@ -309,25 +311,20 @@ class Call:
         self.dialect = dialect_of_session(session) or self.dialect
         self.config = self.config.followed_by(session, self.now_ms, event.seq)
         self.configs.append(self.config)
-        if event.name == "session.updated" and self._unanswered:
-            update = self._unanswered.popleft()
-            update.answer_seq = event.seq
-            update.ignored = list(ignored(update.wanted, session))
+        if event.name == "session.updated":
+            self.updates.confirm(session, event.seq)
 
     def _error(self, event: RealtimeEvent) -> None:
         problem = self._causes.problem(event.data, self.now_ms, event.seq)
-        cause, seq = problem.cause_type, problem.cause_seq
+        cause = problem.cause_type
         if problem.still_active or cause == "response.create":
             problem = self._refuse_response(problem)
-        elif cause == "session.update" and seq is not None:
-            update = self.updates[seq]
-            update.error_seq, update.problem = event.seq, problem
-            if update in self._unanswered:
-                self._unanswered.remove(update)
+        elif cause == "session.update":
+            problem = self.updates.refuse(problem)
         elif cause == "input_audio_buffer.commit":
             self.turns.refuse_commit()
         elif cause == "conversation.item.create":
-            self.turns.refuse_item(seq)
+            self.turns.refuse_item(problem.cause_seq)
         self.problems.append(problem)
 
     def _refuse_response(self, problem: Problem) -> Problem:
@@ -414,5 +411,5 @@ _SERVER: dict[str, Handler] = {
     "conversation.item.input_audio_transcription.completed": Call._transcribing,
     "conversation.item.input_audio_transcription.failed": Call._transcribing,
     "conversation.item.truncated": Call._truncate,
-    "output_audio_buffer.cleared": Call._stop_playing,
+    "output_audio_buffer.cleared": Call._cleared,
 }

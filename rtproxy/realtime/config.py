@@ -1,4 +1,4 @@
-"""What a session is set to over time: what the server confirmed, and what was asked of it."""
+"""What a session is set to over time, and what of the client's wishes came to nothing."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,6 @@ from typing import Any
 from rtproxy.realtime.audio import parse_format
 from rtproxy.realtime.dialect import SESSION_FIELDS, session_field
 from rtproxy.realtime.event import mapping, number, string
-from rtproxy.realtime.problem import Problem
 from rtproxy.realtime.settings import voice_name
 
 Data = Mapping[str, Any]
@@ -131,25 +130,6 @@ def _merged(old: Data, new: Data) -> dict[str, Any]:
         nested = key in _NESTED and isinstance(before, dict) and isinstance(value, dict)
         merged[key] = _merged(before, value) if nested else value  # type: ignore[arg-type]
     return merged
-
-
-@dataclass(slots=True)
-class Update:
-    """A client's session.update and what became of it.
-
-    `answer_seq` is the session.updated that answered it; `error_seq` the error
-    that refused it, which is `problem`.
-    `ignored` lists (path, what was asked, what is in force).
-    """
-
-    seq: int
-    t_ms: float
-    event_id: str | None
-    wanted: Data
-    answer_seq: int | None = None
-    error_seq: int | None = None
-    problem: Problem | None = None
-    ignored: list[tuple[str, Any, Any]] = field(default_factory=list)
 
 
 def ignored(wanted: Data, confirmed: Data) -> Iterator[tuple[str, Any, Any]]:

@@ -102,7 +102,7 @@ class Linker:
     def links(self, session: Session) -> Links:
         """The links so far, with what `session` knows of; `session` has taken the same records."""
         links = self._links.copy()
-        for update in session.updates.values():
+        for update in session.updates:
             if update.answer_seq is not None:
                 links.add(update.seq, update.answer_seq, "answer")
         for problem in session.problems:

@@ -8,7 +8,7 @@ Nothing is guessed. Tags say what a number rests on:
     est    also the virtual player, which plays as an ideal client would
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,7 +87,7 @@ class Meter:
         # What is not on the tape was cut off where the server says so.
         responses = self.call.answers.responses.by_id.values()
         unheard = (r for r in responses if r.first_audio_ms is None and r.text)
-        return known + sum(response.reason == "turn_detected" for response in unheard)
+        return known + sum(r.silenced or r.reason == "turn_detected" for r in unheard)
 
     def tool_calls(self) -> int:
         """How many calls the model made; what the client tells of earlier ones is history."""
@@ -215,11 +215,9 @@ class Meter:
 
     def _played_between(self, start_ms: float, end_ms: float) -> float:
         """How much of a span of time the assistant was to be heard in."""
-        index = max(0, bisect_right(self._starts, start_ms) - 1)
+        first = max(0, bisect_right(self._starts, start_ms) - 1)
         total = 0.0
-        for part in self._played[index:]:
-            if part.start_ms >= end_ms:
-                break
+        for part in self._played[first : bisect_left(self._starts, end_ms)]:
             total += max(0.0, min(part.end_ms, end_ms) - max(part.start_ms, start_ms))
         return total
 
@@ -237,10 +235,8 @@ class Meter:
         if end_ms <= start_ms:
             return 0.0
         silent, at = 0.0, start_ms
-        index = bisect_right(self._sound, start_ms, key=lambda span: span[0])
-        for start, end in self._sound[max(0, index - 1) :]:
-            if start >= end_ms:
-                break
+        first = max(0, bisect_left(self._sound, (start_ms,)) - 1)
+        for start, end in self._sound[first : bisect_left(self._sound, (end_ms,))]:
             silent += max(0.0, start - at)
             at = min(max(at, end), end_ms)
         return silent + end_ms - at

@@ -32,7 +32,7 @@ PARAMS = {
     "response": "response.create",
     "session": "session.update",
 }
-"""The object that holds the parameter of an error → the same, where the code says too little."""
+"""The object that holds the parameter of an error → the same; some codes are of several events."""
 STILL_ACTIVE = "Conversation already has an active response"
 PHRASES = {
     STILL_ACTIVE: "response.create",
@@ -131,9 +131,7 @@ class Causes:
         )
 
     def _guess(self, code: str | None, param: str | None, message: str) -> tuple[int, str] | None:
-        name = CAUSES.get(code or "")
-        if name is None and param:
-            name = PARAMS.get(param.split(".")[0].split("[")[0])
+        name = PARAMS.get((param or "").split(".")[0].split("[")[0]) or CAUSES.get(code or "")
         if name is None:
             name = next((PHRASES[words] for words in PHRASES if message.startswith(words)), None)
         seq = self._latest.get(name) if name else None

@@ -65,7 +65,7 @@ def no_reply(meter: Meter) -> Iterator[Finding]:
         calls = last is not None and not said and last.calls
         if last is None:
             found = _missing_reply(call, turn)
-        elif not last.produced and (not said or last.status == "failed"):
+        elif not last.produced and (not said or _failed_after_calls(turn, last)):
             found = _failed_reply(call, turn)
         else:
             found = _left_calls(call, turn, last) if calls else None
@@ -80,6 +80,11 @@ def no_reply(meter: Meter) -> Iterator[Finding]:
                 step,
             )
     yield from _nothing_heard(call)
+
+
+def _failed_after_calls(turn: Turn, last: Response) -> bool:
+    """Whether what was to follow on functions never came, so that words before it were no reply."""
+    return last.status == "failed" and len(turn.responses) > 1 and bool(turn.responses[-2].calls)
 
 
 def _failed_reply(call: Call, turn: Turn) -> tuple[tuple[int, ...], str, str] | None:
@@ -119,7 +124,7 @@ def _left_calls(call: Call, turn: Turn, last: Response) -> tuple[tuple[int, ...]
         step = "Send a function_call_output, be it that it failed, and then response.create."
         return evidence(*(tool.done_seq for tool in left)), why, step
     events = evidence(*(tool.output_seq for tool in calls))
-    if turn.refused is not None:
+    if turn.refused is not None and turn.refused.seq > events[-1]:
         why = f"its response.create was refused, {turn.refused.message or turn.refused.code}"
         return (*events, turn.refused.seq), why, "Correct the request."
     asked = [ask.seq for ask in call.answers.responses.asks if ask.turn == turn.n]
@@ -205,16 +210,22 @@ def _until_words(meter: Meter, turn: Turn, first: Response) -> float | None:
 
 def breakdown(meter: Meter, turn: Turn, first: Response, total: float) -> dict[str, float]:
     """Where the time until the first words went; together it is `total`."""
-    before = turn.responses[: turn.responses.index(first) + 1]
-    times = [call.tool_ms for r in before if r is not first for call in r.calls.values()]
-    parts = {
-        "endpoint": meter.value(turn, "endpoint_ms") or 0.0,
-        "queue": sum(response.queue_ms or 0.0 for response in before),
-        # Calls of one response run side by side: the slowest is waited for.
-        "tool": max((ms for ms in times if ms is not None), default=0.0),
-    }
-    parts["model"] = max(0.0, total - sum(parts.values()))
-    return parts
+    said_ms = first.first_ms if first.first_audio_ms is None else first.first_audio_ms
+    endpoint, tool, model = meter.value(turn, "endpoint_ms") or 0.0, 0.0, 0.0
+    if said_ms is not None and first.created_ms is not None:
+        model = said_ms - first.created_ms
+    for response in turn.responses[: turn.responses.index(first)]:
+        calls = response.calls.values()
+        over = max((c.done_ms for c in calls if c.done_ms is not None), default=response.done_ms)
+        if over is None or response.created_ms is None:
+            continue
+        model += over - response.created_ms
+        # Calls of one response run side by side: the last output is waited for.
+        outputs = (call.output_ms for call in calls if call.output_ms is not None)
+        tool += max(0.0, max(outputs, default=over) - over)
+    # What is left nobody worked in: also what the client waited before it asked.
+    queue = max(0.0, total - endpoint - tool - model)
+    return {"endpoint": endpoint, "queue": queue, "tool": tool, "model": model}
 
 
 def words_cut(meter: Meter) -> Iterator[Finding]:

@@ -53,6 +53,8 @@ class Response:
     done_ms: float | None = None
     done_seq: int | None = None
     cancel_seq: int | None = None
+    silenced: bool = False
+    """Whether the server stopped playing it, elsewhere, as the caller spoke."""
     first_audio_ms: float | None = None
     first_audio_seq: int | None = None
     first_text_ms: float | None = None

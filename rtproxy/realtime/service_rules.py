@@ -3,7 +3,6 @@
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from rtproxy.realtime.config import Update
 from rtproxy.realtime.event import string
 from rtproxy.realtime.finding import Finding, evidence
 from rtproxy.realtime.metrics import Meter
@@ -12,6 +11,7 @@ from rtproxy.realtime.phrase import short, value_text
 from rtproxy.realtime.problem import EXPIRED, Ending
 from rtproxy.realtime.reply_rules import rate_limited
 from rtproxy.realtime.thresholds import NO_ANSWER_MS
+from rtproxy.realtime.updates import Update
 
 NORMAL = {None, 1000, 1005}
 """Close codes of sessions that ended as they should; RFC 6455 §7.4.1."""
@@ -47,7 +47,7 @@ def response_active(meter: Meter) -> Iterator[Finding]:
 def config_refused(meter: Meter) -> Iterator[Finding]:
     """A session.update did not come into force."""
     call = meter.call
-    for update in call.updates.values():
+    for update in call.updates:
         if update.problem is not None:
             problem = update.problem
             why = problem.message or problem.code or "no reason is given"

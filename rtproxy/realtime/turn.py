@@ -183,7 +183,7 @@ class Turn:
             return "cancelled"
         if last.status is None:
             return "open"
-        if last.status == "cancelled" and last.reason == "turn_detected":
+        if last.silenced or (last.status == "cancelled" and last.reason == "turn_detected"):
             return "interrupted"
         return last.status
 

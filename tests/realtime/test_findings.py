@@ -137,6 +137,24 @@ def test_no_reply_when_the_response_after_a_call_fails(words: str) -> None:
     assert "the response failed" in finding.message
 
 
+def test_a_request_that_was_refused_before_the_call_is_not_why_nobody_asks_after_it() -> None:
+    vad = {**VAD, "create_response": False}
+    story = Story(turn_detection=vad).speak(1500).hear("u1", 0, 1400).client("response.create")
+    story.server("error", error={"param": "response.voice", "message": "No such voice."})
+    item = {"id": "f", "type": "function_call", "call_id": "c", "name": "look_up"}
+    story.client("response.create").wait(30).begin("r1")
+    story.server("response.output_item.done", response_id="r1", item=item).end("r1")
+    output = {"type": "function_call_output", "call_id": "c", "output": "Found."}
+    story.client("conversation.item.create", item=output).wait(6_000).control("marker")
+    (finding,) = story.session.findings
+    assert "no response.create followed" in finding.message
+
+
+def test_what_fails_after_a_reply_was_no_reply_to_the_turn() -> None:
+    story = asked().reply("r1").client("response.create").begin("r2")
+    assert story.end("r2", "failed", status_details={"error": {"code": "server_error"}}).codes == []
+
+
 def test_a_call_that_the_caller_interrupts_needs_no_output() -> None:
     item = {"id": "f", "type": "function_call", "call_id": "c", "name": "f", "status": "incomplete"}
     story = asked().wait(30).begin("r1").wait(2_000)
@@ -162,6 +180,29 @@ def test_slow_turn_names_the_part(queue: float, model: float, part: str) -> None
     (finding,) = story.session.findings
     assert finding.code == "slow-turn"
     assert f"because of its {part} " in finding.message
+
+
+def test_a_slow_turn_is_not_the_models_where_the_client_asks_late() -> None:
+    by_client = Story(turn_detection={**VAD, "create_response": False}).speak(1500).hear("u", 0, 0)
+    late = by_client.stop("u", 1400).wait(3_000).client("response.create").reply("r1")
+    after_call = answered().wait(3_000).client("response.create").reply("r2")
+    for story in (late, after_call):
+        (finding,) = story.session.findings
+        assert "mostly because of its queue" in finding.message
+        assert "model 4" in finding.message or "model 5" in finding.message
+
+
+def test_tools_of_one_round_after_another_are_waited_for_together() -> None:
+    story = asked()
+    for n in ("1", "2"):
+        item = {"id": f"f{n}", "type": "function_call", "call_id": f"c{n}", "name": "look_up"}
+        output = {"type": "function_call_output", "call_id": f"c{n}", "output": "Found."}
+        story.wait(30).begin(f"r{n}").wait(100)
+        story.server("response.output_item.done", response_id=f"r{n}", item=item).end(f"r{n}")
+        story.wait(1_000).client("conversation.item.create", item=output).client("response.create")
+    (finding,) = story.reply("r3").session.findings
+    assert "mostly because of its tool " in finding.message
+    assert "queue 90 ms, tool 2000 ms, model 600 ms" in finding.message
 
 
 def test_a_turn_that_is_answered_in_writing_is_slow_too() -> None:
@@ -398,6 +439,20 @@ def test_a_voice_that_is_refused_leaves_the_next_update_alone() -> None:
     got = {"voice": "alloy", "instructions": "Be brief."}
     (finding,) = story.server("session.updated", session=got).wait(9_000).session.findings
     assert (finding.code, finding.severity, finding.events) == ("config-refused", "error", (1, 2))
+
+
+@pytest.mark.parametrize(
+    "error", [{"code": "cannot_update_voice"}, {"code": "invalid_value", "param": "session.voice"}]
+)
+def test_a_refusal_is_of_the_first_update_that_waits_for_its_answer(error: dict[str, str]) -> None:
+    story = Story().client("session.update", session={"voice": "ash"})
+    story.client("session.update", session={"instructions": "Be brief."})
+    story.server("error", error=error)
+    told = {"id": "sess", "voice": "alloy", "instructions": "Be brief."}
+    (finding,) = story.server("session.updated", session=told).session.findings
+    assert (finding.code, finding.severity, finding.events) == ("config-refused", "error", (1, 3))
+    assert story.server("error", error=error).session.errors[1].cause_seq is None
+    assert len(story.session.findings) == 1  # what was answered is not refused afterwards
 
 
 def test_an_update_without_any_answer() -> None:

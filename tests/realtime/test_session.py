@@ -218,6 +218,15 @@ def test_spoken_words_without_any_audio_were_heard_elsewhere() -> None:
     assert session.measure(session.turns[0])["audio_ms"] is None
 
 
+def test_what_is_silenced_elsewhere_is_a_barge_in_though_the_response_was_complete() -> None:
+    item = {"id": "a", "content": [{"type": "output_audio", "transcript": "Hello there."}]}
+    story = Story().wait(3_000).hear("u1", 1_000, 2_500).wait(30).begin("r1").wait(300)
+    story.end("r1", output=[item]).wait(500)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=4_000, item_id="u2")
+    session = story.server("output_audio_buffer.cleared", response_id="r1").session
+    assert (session.turns[0].end, session.metrics["barge_ins"]) == ("interrupted", 1)
+
+
 def test_one_speech_that_cuts_two_items_is_one_barge_in() -> None:
     story = Story().speak(1500).hear("u1", 0, 1400).begin("r1")
     story.say("r1", 3_000, item_id="a").say("r1", 3_000, item_id="b").end("r1").speak(1000)
