@@ -50,6 +50,7 @@ _NUMBER = re.compile(r"[0-9.eE+-]+")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
 _ASCII_RUN = re.compile(r"[\t\n\r -~]{16,}+")
+_WIDE = re.compile(r"charset\s{0,9}=\s{0,9}[\"']?utf-?(16|32)", re.IGNORECASE)
 _CUT_FROM = 512
 _PIECE = 32
 
@@ -137,9 +138,15 @@ class Redactor:
     def body(self, content_type: str, payload: bytes) -> tuple[bytes, bool]:
         """An HTTP body, its content encoding undone: forms by name, anything else as `text`.
 
-        JSON is recognised wherever it stands, so server-sent events are covered.
+        JSON is recognised wherever it stands, so server-sent events are covered. Encodings are of
+        interest only where ASCII is not a part of them.
         """
         find = FORMS.get(content_type.partition(";")[0].strip().lower())
+        if wide := _WIDE.search(content_type):
+            for order in ("le", "be"):  # in the wrong one it says nothing
+                clean, changed = self._wide(f"utf-{wide[1]}-{order}", payload, find or in_json)
+                if changed:
+                    return clean, True
         if find is None:
             return self.binary(payload)
         return self._bytes(payload, lambda text: self._learn_and_replace(text, find(text)), find)
@@ -186,6 +193,17 @@ class Redactor:
         except UnicodeDecodeError:
             pass
         return self._opaque(payload, find)
+
+    def _wide(
+        self, encoding: str, payload: bytes, find: Callable[[str], Iterator[Span]]
+    ) -> tuple[bytes, bool]:
+        """Bytes in an encoding in which no character of ASCII stands for itself."""
+        try:
+            text = payload.decode(encoding, "surrogatepass")
+        except UnicodeDecodeError:
+            return payload, False
+        clean, changed = self._learn_and_replace(text, find(text))
+        return clean.encode(encoding, "surrogatepass"), changed
 
     def _opaque(self, payload: bytes, find: Callable[[str], Iterator[Span]]) -> tuple[bytes, bool]:
         """Bytes that are no text, or text in another encoding: what is found in them as they stand,

@@ -42,10 +42,10 @@ QUERY_NAMES = {"auth", "key", "sig", "signature", "ticket", "token", "xamzsignat
 _PARAMETER = re.compile(r"(?:^|[?&#])([^?&#=\s]{1,128})=([^&#\s\"'<>]+)")
 
 _FIELD = re.compile(
-    r"^content-disposition:[ ]?form-data;[^\r\n]{0,200}?\bname=\"?([^\"\r\n;]{1,128})\"?"
-    r"[^\r\n]{0,500}+(?:\r\n[^\r\n]{1,500}+){0,8}+\r\n\r\n([^\r\n]{1,8192}+)",
-    re.IGNORECASE | re.MULTILINE,
-)  # a part's head, up to its empty line, and its first line (RFC 7578)
+    r"^content-disposition:[ ]?form-data;(?>[^\r\n]{0,200}?\bname=)\"?([^\"\r\n;]{1,128}+)\"?"
+    r"[^\r\n]{0,500}+(?:\r\n[^\r\n]{1,500}+){0,8}+\r\n\r\n((?:(?!\r\n--).){1,8192}+)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)  # a part's head, up to its empty line, and what follows up to a boundary (RFC 7578)
 
 # --- JSON ----------------------------------------------------------------------------------------
 

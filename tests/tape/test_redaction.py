@@ -388,6 +388,20 @@ def test_places_are_known_in_json_of_another_encoding(redactor: Redactor) -> Non
     assert redactor.body("application/json", redacted) == (redacted, False)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"])
+def test_bodies_in_which_ascii_is_not_ascii(redactor: Redactor, encoding: str) -> None:
+    redactor.learn(SECRET)
+    charset = encoding.removesuffix("-be").removesuffix("-le").upper()
+    body = '{"api_key":"k\\u0031","said":"%s é"}'
+    payload, redacted = body % SECRET, body % mark(SECRET)
+    redacted = redacted.replace(r"k\u0031", mark("k1"))
+    for kind in (f"application/json; charset={charset}", f'text/plain;charset="{charset}"'):
+        clean, changed = redactor.body(kind, payload.encode(encoding))
+        assert (clean.decode(encoding), changed) == (redacted, True)
+        assert redactor.body(kind, clean) == (clean, False)
+        assert redactor.body(kind, payload.encode()) == (redacted.encode(), True)
+
+
 # --- patterns ------------------------------------------------------------------------------------
 
 
@@ -431,12 +445,14 @@ def test_forms_with_parts(redactor: Redactor) -> None:
         ('name="client_secret"', "s3"),
         ("name=api-key\r\nContent-Type: text/plain", "k 1"),
         ('name="note"; filename="key.txt"', "api_key"),
+        ('filename="a.pem"; name="private_key"', pem := "k1\r\nk2\nk3"),
         ('name="session"', '{"tools":[{"type":"mcp","authorization":"%s"}]}'),
     ]
     body = "".join(
         f"--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n" for head, value in parts
     )
     redacted = body.replace("\ns3\r", f"\n{mark('s3')}\r").replace("\nk 1\r", f"\n{mark('k 1')}\r")
+    redacted = redacted.replace(f"\n{pem}\r", f"\n{mark(pem)}\r")
     for sound in (b"", b"--b\r\nContent-Disposition: form-data; name=file\r\n\r\n\xff\x00\r\n"):
         assert redactor.body(
             "multipart/form-data; boundary=b", sound + (body % "t0k").encode()
@@ -448,7 +464,10 @@ def test_forms_with_parts(redactor: Redactor) -> None:
 
 def test_forms_with_parts_that_do_not_end_take_no_time(redactor: Redactor) -> None:
     head = 'Content-Disposition: form-data; name="a'
-    for body in (head * 20_000, f"{head}\r\n" * 20_000, (head + '"' + "\r\nx: y" * 9) * 5000):
+    for body in (
+        *(head * 20_000, f"{head}\r\n" * 20_000, (head + '"' + "\r\nx: y" * 9) * 5000),
+        f"Content-Disposition: form-data; {'name=' * 39}{'a' * 600}\r\n" * 1000,
+    ):
         assert redactor.body("multipart/form-data", body.encode())[1] is False
 
 
