@@ -43,6 +43,9 @@ class Updates:
     def __iter__(self) -> Iterator[Update]:
         return iter(self._by_seq.values())
 
+    def get(self, seq: int) -> Update | None:
+        return self._by_seq.get(seq)
+
     def ask(self, update: Update) -> None:
         self._by_seq[update.seq] = update
         self._waiting.append(update)
