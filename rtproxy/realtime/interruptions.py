@@ -65,7 +65,7 @@ class Interruptions:
             cut = self._cut(stopped, t_ms, seq, speaking)
         if cut is None:
             track = self._player.tracks.get(item_id)
-            if track is None or by_server or _all_of(track, audio_end_ms):
+            if track is None or by_server or self._played_all(track, audio_end_ms, t_ms):
                 return
             cut = self._note(track, t_ms, seq, speaking)  # by the player it was over
         if not by_server:
@@ -106,7 +106,7 @@ class Interruptions:
             self._of_response[track.response_id] = cut
         return cut
 
-
-def _all_of(track: Track, audio_end_ms: float | None) -> bool:
-    """Whether this much of an item is all of it; clients truncate what was played, too."""
-    return audio_end_ms is not None and audio_end_ms >= track.received_ms - ROUNDING_MS
+    def _played_all(self, track: Track, told_ms: float | None, t_ms: float) -> bool:
+        """Whether an item was heard to its end, as the client says; it truncates that, too."""
+        heard = track.received_ms if self._blind() else track.heard_ms(t_ms)
+        return told_ms is not None and min(told_ms, heard) >= track.received_ms - ROUNDING_MS

@@ -21,6 +21,7 @@ from typing import Any
 
 from rtproxy.realtime.event import RealtimeEvent, mapping, parse, string
 from rtproxy.realtime.links import Links, Why
+from rtproxy.realtime.problem import blamed
 from rtproxy.realtime.session import Session
 from rtproxy.tape.record import NOT_FORWARDED, Control, Event, Record
 
@@ -312,8 +313,7 @@ class Linker:
 
     def _error(self, event: RealtimeEvent) -> None:
         """A commit that was refused gets no answer any more."""
-        code = string(mapping(event.data, "error"), "code")
-        if code == "input_audio_buffer_commit_empty" and self._commits:
+        if self._commits and blamed(mapping(event.data, "error")) == "input_audio_buffer.commit":
             self._commits.pop()
 
     # What is on the connection beside messages.

@@ -150,8 +150,12 @@ class Meter:
         return max(needed) if needed else None
 
     def barge_in(self, turn: Turn) -> Value:
-        cut = turn.interrupted
-        return cut.reaction_ms if cut is not None and self._timed(turn) else None
+        last = turn.interrupted
+        if last is None or not self._timed(turn):
+            return None
+        # One speech may cut several items, of which the client truncates one after the other.
+        cuts = (cut for cut in turn.interruptions if cut.started_ms == last.started_ms)
+        return min((c.reaction_ms for c in cuts if c.reaction_ms is not None), default=None)
 
     def barge_in_detection(self, turn: Turn) -> Value:
         cut = turn.interrupted

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from rtproxy.realtime.finding import Finding, evidence
 from rtproxy.realtime.metrics import Meter
+from rtproxy.realtime.player import Track
 from rtproxy.realtime.thresholds import (
     CHOPPY_MS,
     DESYNC_MS,
@@ -23,10 +24,12 @@ def barge_in_desync(meter: Meter) -> Iterator[Finding]:
         return
     tracks, items = meter.call.answers.player.tracks, meter.call.answers.conversation.items
     refusals = {problem.cause_seq: problem for problem in meter.call.problems}
+    queued = _queued(meter)
     for turn in meter.call.turns.all:
         if turn.damaged or not all(response.whole for response in turn.responses):
             continue
-        for cut in turn.interruptions:
+        cuts = [c for cut in turn.interruptions for c in (cut, *_dropped(cut, queued))]
+        for cut in cuts:
             if cut.heard_ms is None:
                 continue
             heard = cut.heard_ms
@@ -58,6 +61,31 @@ def barge_in_desync(meter: Meter) -> Iterator[Finding]:
                 )
 
 
+def _queued(meter: Meter) -> dict[float, list[Track]]:
+    """Items that were to be played after what was stopped, by when that was."""
+    noted = {cut.item_id for cut in meter.call.answers.interruptions.all}
+    found: dict[float, list[Track]] = {}
+    for track in meter.call.answers.player.tracks.values():
+        if track.cut_ms is not None and track.item_id not in noted:
+            found.setdefault(track.cut_ms, []).append(track)
+    return found
+
+
+def _dropped(cut: Interruption, queued: dict[float, list[Track]]) -> Iterator[Interruption]:
+    """What an interruption was to the items that waited; the client told nothing about them."""
+    for track in queued.pop(cut.at_ms, ()):
+        yield Interruption(
+            cut.at_ms,
+            cut.seq,
+            track.item_id,
+            track.response_id,
+            cut.by,
+            cut.started_ms,
+            track.heard_ms(cut.at_ms),
+            track.received_ms,
+        )
+
+
 def _forgotten(meter: Meter, cut: Interruption) -> bool:
     """Whether a truncation should have come by now, and from the client."""
     waited = meter.call.now_ms - cut.at_ms
@@ -66,12 +94,14 @@ def _forgotten(meter: Meter, cut: Interruption) -> bool:
 
 def false_barge_in(meter: Meter) -> Iterator[Finding]:
     """The assistant was cut off, and nobody had said anything: a noise, or its own echo."""
+    told = set()
     for turn in meter.call.turns.all:
         for cut in turn.interruptions:
             by = cut.by
             why = nothing_said(by, turn) if by is not None and not by.damaged else None
-            if by is None or why is None:
+            if by is None or why is None or (by.n, cut.started_ms) in told:
                 continue
+            told.add((by.n, cut.started_ms))  # one speech may cut several items
             speech = by.speech[0]
             done = [r.done_seq for r in turn.responses if r.id == cut.response_id]
             yield Finding(

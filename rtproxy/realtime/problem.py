@@ -111,31 +111,35 @@ class Causes:
     def problem(self, body: Data, t_ms: float, seq: int) -> Problem:
         """The problem that an error event tells of, with its cause."""
         error = mapping(body, "error")
-        event_id, param = string(error, "event_id"), string(error, "param")
-        code, message = string(error, "code"), string(error, "message")
+        event_id = string(error, "event_id")
         cause = (self._by_id.get(event_id) or self._older.get(event_id)) if event_id else None
         certain = cause is not None
         if cause is None and not event_id:
-            cause = self._guess(code, param, message or "")
+            name = blamed(error)
+            latest = self._latest.get(name) if name else None
+            cause = None if latest is None or name is None else (latest, name)
         return Problem(
             seq,
             t_ms,
-            code,
+            string(error, "code"),
             string(error, "type"),
-            message,
-            param,
+            string(error, "message"),
+            string(error, "param"),
             event_id,
             cause[0] if cause else None,
             cause[1] if cause else None,
             certain,
         )
 
-    def _guess(self, code: str | None, param: str | None, message: str) -> tuple[int, str] | None:
-        name = PARAMS.get((param or "").split(".")[0].split("[")[0]) or CAUSES.get(code or "")
-        if name is None:
-            name = next((PHRASES[words] for words in PHRASES if message.startswith(words)), None)
-        seq = self._latest.get(name) if name else None
-        return None if seq is None or name is None else (seq, name)
+
+def blamed(error: Data) -> str | None:
+    """The type of client event that an error is about, as far as it can be told without ids."""
+    param, code = string(error, "param") or "", string(error, "code") or ""
+    name = PARAMS.get(param.split(".")[0].split("[")[0]) or CAUSES.get(code)
+    if name is None:
+        message = string(error, "message") or ""
+        name = next((PHRASES[words] for words in PHRASES if message.startswith(words)), None)
+    return name
 
 
 @dataclass(frozen=True, slots=True)

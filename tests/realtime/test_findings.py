@@ -277,6 +277,32 @@ def test_a_forgotten_truncation_is_found_once_it_is_late() -> None:
     assert story.wait(3_000).control("marker").codes == ["barge-in-desync"]
 
 
+def queued() -> Story:
+    """One of two items is being heard when the caller speaks, and the client truncates that."""
+    story = asked().begin("r1").say("r1", 3_000, item_id="a").say("r1", 3_000, item_id="b")
+    story.end("r1").speak(700)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=2_000, item_id="u2")
+    return story.wait(10).client("conversation.item.truncate", item_id="a", audio_end_ms=700)
+
+
+@pytest.mark.parametrize(("told", "wrong"), [(None, True), (0, False), (3_000, True)])
+def test_what_waited_to_be_heard_was_not_heard_either(told: int | None, wrong: bool) -> None:
+    story = queued().wait(10)
+    if told is not None:
+        story.client("conversation.item.truncate", item_id="b", audio_end_ms=told)
+    session = story.wait(3_000).control("marker").session
+    assert [f.code for f in session.findings] == ["barge-in-desync"] * wrong
+    assert all("about 0 ms" in f.message for f in session.findings)
+    assert session.metrics["barge_ins"] == 1
+    assert session.measure(session.turns[0])["barge_in_ms"] == 10
+
+
+def test_a_noise_that_stops_two_items_is_one_false_barge_in() -> None:
+    story = queued().client("conversation.item.truncate", item_id="b", audio_end_ms=0)
+    story.speak(500).stop("u2", 2_600)  # 100 ms of sound
+    assert story.codes.count("false-barge-in") == 1
+
+
 def test_a_server_that_truncates_itself_needs_no_client() -> None:
     story = interrupted(2_000)
     story.server("conversation.item.truncated", item_id="of_r1", audio_end_ms=2_010)

@@ -283,3 +283,12 @@ def test_valid_events_in_any_order_can_be_linked(name: str) -> None:
     for seed in range(4):
         random.Random(seed).shuffle(records)
         links_of(records, Session.fold(records))
+
+
+def test_a_commit_that_was_refused_is_not_answered_by_what_comes_later() -> None:
+    message = "Error committing input audio buffer: buffer too small."
+    for error in ({"code": "input_audio_buffer_commit_empty"}, {"message": message}):
+        story = Story().client(f"{BUFFER}commit").server("error", error=error)
+        story.client(f"{BUFFER}commit").server(f"{BUFFER}committed", item_id="i")
+        links = links_of(story.records, story.session)
+        assert [cause.seq for cause in links.causes(4)] == [3]
