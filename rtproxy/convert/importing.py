@@ -2,8 +2,8 @@
 
     file ── detect ──→ sources ── redact ──→ a tape each
 
-Nothing is read into memory but a message at a time. A tape appears under its name at once, is live
-while it is written, and is removed again when it cannot be finished.
+Of a large file nothing is read into memory but a message at a time. A tape appears under its name
+at once, is live while it is written, and is removed again when it cannot be finished.
 """
 
 import contextlib
@@ -33,6 +33,9 @@ SUFFIX = ".rtape"
 MAX_SPOOLED = 1 << 33
 """What comes through a pipe, or out of a compressed file, may have this many bytes."""
 FREE_SPOOLED = 1 << 28
+MAPPED = 1 << 24
+"""Files beyond so many bytes are mapped. One that somebody cuts off meanwhile, as programs do that
+begin it anew, would end whoever has it mapped with SIGBUS; smaller ones are read at once."""
 MAX_RATIO = 200
 """A compressed file that holds more than FREE_SPOOLED may hold so many times its own size."""
 MAX_NOTES = 20
@@ -199,7 +202,8 @@ class _Mapped:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[_Mapped]:
-    """A file, mapped; what comes through a pipe or is compressed is spooled first.
+    """A file, mapped if it is not small; what comes through a pipe or is compressed is spooled
+    first.
 
     Raises ConvertError where it cannot be read.
     """
@@ -231,8 +235,9 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _mapped(stack: contextlib.ExitStack, file: IO[bytes]) -> _Mapped:
-    if os.fstat(file.fileno()).st_size == 0:
-        return _Mapped(memoryview(b""))
+    if os.fstat(file.fileno()).st_size <= MAPPED:
+        file.seek(0)
+        return _Mapped(memoryview(file.read()))
     made = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     mapped = _Mapped(memoryview(made), made)
     stack.callback(mapped.close)

@@ -593,6 +593,14 @@ except TapeWriteError as error:
     assert not (tmp_path / "out.rtape").exists()
 
 
+def test_a_file_that_is_cut_off_meanwhile_is_imported_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(LOG.encode() * 2000)
+    found = import_file(file, Place(tmp_path), watch=lambda _: os.truncate(file, 0))
+    assert file.stat().st_size == 0
+    assert found.events == 4000
+
+
 def test_places(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(LOG)
     found = import_file(tmp_path / "log", Place(tmp_path / "new" / "folder"))
