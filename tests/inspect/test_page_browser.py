@@ -131,6 +131,16 @@ TAP = """
 """
 """Keeps what is queued to be played: blocks of the caller's and the assistant's side in turn."""
 
+WRITTEN = """
+    window.written = [];
+    const write = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (words, ...rest) {
+        window.written.push(words);
+        return write.call(this, words, ...rest);
+    };
+"""
+"""Keeps what is written on a canvas."""
+
 MUTE = """
     AudioContext.prototype.resume = () => new Promise(() => {});
     Object.defineProperty(AudioContext.prototype, 'state', { get: () => 'suspended' });
@@ -262,6 +272,19 @@ class TestLanes:
             x = box["x"] + 92 + (2_600 - start) / (end - start) * (box["width"] - 92)
             visited.page.mouse.move(x, box["y"] + tools)
             expect(visited.page.locator("#tip")).to_contain_text("lookup_order()")
+
+    def test_a_tool_is_named_where_its_name_fits(self, browser: Browser, folder: Path) -> None:
+        """A hundred calls, a second each, and a minute later one more."""
+        page = page_of(folder, "tools", tools())
+        with visit(browser, page, before=WRITTEN) as visited:
+            redrawn(visited.page)
+            whole = visited.page.evaluate("written.splice(0)")
+            for _ in range(6):
+                visited.page.keyboard.press("+")
+            redrawn(visited.page)
+            part = visited.page.evaluate("written")
+        assert {words for words in whole if words.startswith("look")} == {"look_99()"}
+        assert {"look_0()", "look_1()", "look_2()"} <= set(part)
 
 
 class TestPrint:
@@ -814,6 +837,24 @@ def captured(path: Path) -> Iterator[Record]:
         entry = json.loads(line)
         flags = FROM_SERVER if entry["direction"] == "server" else 0
         yield Event(seq, 0, flags, json.dumps(entry["data"]))
+
+
+def tools() -> Iterator[Record]:
+    """A hundred calls of functions, a second each, and another a minute later."""
+    yield Header({"id": "1", "connection": "websocket"})
+    for n in range(101):
+        ids = {"call_id": f"call_{n}", "item_id": f"item_{n}", "response_id": f"resp_{n}"}
+        item = {"type": "function_call", "id": f"item_{n}", "name": f"look_{n}"} | ids
+        output = {"type": "function_call_output", "call_id": f"call_{n}", "output": "{}"}
+        messages: list[tuple[int, int, dict[str, Any]]] = [
+            (0, FROM_SERVER, {"type": "response.created", "response": {"id": f"resp_{n}"}}),
+            (1, FROM_SERVER, {"type": "response.output_item.added", "item": item} | ids),
+            (2, FROM_SERVER, {"type": "response.function_call_arguments.done"} | ids),
+            (200, 0, {"type": "conversation.item.create", "item": output}),
+        ]
+        for number, (late_ms, flags, message) in enumerate(messages):
+            t_ms = 1000 * n + 60_000 * (n == 100) + late_ms
+            yield Event(4 * n + number, t_ms * 1_000_000, flags, json.dumps(message))
 
 
 def big_tape() -> Iterator[Record]:

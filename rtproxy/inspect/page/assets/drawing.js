@@ -222,16 +222,20 @@ class Drawing {
     }
   }
 
+  /** Calls of functions, by name as far as there is room before the next one. */
   tools(lane) {
-    const free = [];
-    for (const tool of call.lanes.tools) {
+    const { context: c } = this;
+    const room = [];
+    for (const tool of [...call.lanes.tools].reverse()) {
       const middle = lane.top + lane.height / 2 + (tool.row - (lanes.rows - 1) / 2) * 14;
       this.band(tool.start, Math.max(tool.end, tool.start), middle - 5, 10, this.colours.tool, 2);
       const after = Math.max(this.x(tool.end), this.x(tool.start) + 2) + 6;
       const words = `${tool.name || 'a function'}()${tool.open ? ' no output' : ''}`.slice(0, 60);
-      if (after < (free[tool.row] ?? 0) || after > this.width) continue;
+      const over = room[tool.row] ?? Infinity;
+      room[tool.row] = this.x(tool.start);
+      c.font = `400 11px ${theme.font}`;
+      if (after > this.width || after + c.measureText(words).width + 4 > over) continue;
       this.text(words, after, middle + 0.5, this.colours.tool, { size: 11 });
-      free[tool.row] = after + this.context.measureText(words).width + 8;
     }
   }
 
