@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtproxy.cli.tapes.output import say
 from rtproxy.wire.address import is_loopback
 
 if TYPE_CHECKING:
@@ -58,7 +59,13 @@ def token_for(host: str, *, allow_remote: bool, environ: Mapping[str, str]) -> "
     """What clients must know; None where there are none but this machine's, or none are let in."""
     from rtproxy.net.token import Token
 
-    if not allow_remote or is_loopback(host):
+    if not allow_remote:
+        return None
+    if is_loopback(host):
+        say(
+            f"--allow-remote lets nobody in: {host} is an address of this machine alone; give "
+            "another with --listen, such as 0.0.0.0:8787."
+        )
         return None
     given = environ.get(TOKEN_VARIABLE)
     if not given:
