@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -24,8 +25,8 @@ from rtproxy.record.proxy import Settings as ProxySettings
 from rtproxy.record.status import Status, Traffic
 from rtproxy.replay.fault import parse_faults
 from rtproxy.replay.loader import load_shelf
-from rtproxy.replay.matching import CustomMatcher, Mode
-from rtproxy.replay.options import functions, patterns, seconds, texts
+from rtproxy.replay.matching import CustomMatcher, Mode, Rules
+from rtproxy.replay.options import above_zero, functions, patterns, texts
 from rtproxy.replay.outcome import Outcome
 from rtproxy.replay.pacing import parse_speed
 from rtproxy.replay.player import STALL_S, TRAILING
@@ -205,20 +206,18 @@ class ReplayServer(_Managed[TapeServer]):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        settings = Settings(
-            host=host,
-            port=port,
-            tls=tls,
+        settings = replay_settings(
             match=match,
-            speed=parse_speed(speed) if isinstance(speed, str) else speed,
-            stall_s=seconds(stall, "stall"),
-            ignore=texts(ignore, "ignore"),
-            matchers=functions(matchers, "matchers"),
-            trailing=texts(trailing, "trailing"),
+            speed=speed,
+            stall=stall,
+            ignore=ignore,
+            matchers=matchers,
+            trailing=trailing,
             loop=loop,
-            faults=parse_faults(texts(faults, "faults"), seed),
-            witnesses=MAX_SESSIONS,
+            faults=faults,
+            seed=seed,
         )
+        settings = replace(settings, host=host, port=port, tls=tls, witnesses=MAX_SESSIONS)
         paths = [tapes] if isinstance(tapes, str | Path) else tapes
         server = TapeServer(load_shelf(paths, salvage=salvage), settings)
         self._server = server
@@ -354,6 +353,35 @@ class RecordProxy(_Managed[Proxy]):
     def _note(self, traffic: Traffic, _sentence: str) -> None:
         if traffic not in self._begun:
             self._begun.append(traffic)
+
+
+def replay_settings(
+    *,
+    match: Mode = "strict",
+    speed: float | str = "max",
+    stall: float = STALL_S,
+    ignore: Sequence[str] = (),
+    matchers: Sequence[CustomMatcher] = (),
+    trailing: Collection[str] = TRAILING,
+    loop: bool = False,
+    faults: Sequence[str] = (),
+    seed: int = 0,
+) -> Settings:
+    """What `ReplayServer` is told of how to replay. Raises ReplayError for what is wrong."""
+    settings = Settings(
+        match=match,
+        speed=(
+            parse_speed(speed) if isinstance(speed, str) else above_zero(speed, "speed", "a factor")
+        ),
+        stall_s=above_zero(stall, "stall", "a number of seconds"),
+        ignore=texts(ignore, "ignore"),
+        matchers=functions(matchers, "matchers"),
+        trailing=texts(trailing, "trailing"),
+        loop=loop,
+        faults=parse_faults(texts(faults, "faults"), seed),
+    )
+    Rules.of(settings.match, settings.ignore, settings.matchers)
+    return settings
 
 
 def sessions_on(paths: Iterable[Path]) -> "list[Session]":

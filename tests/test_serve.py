@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import numpy as np
 import openai
 import pytest
 import websockets
@@ -168,7 +169,9 @@ async def test_a_start_that_is_given_up_leaves_nothing_running(tape: Path) -> No
 def test_one_text_stands_for_a_list_of_one(tmp_path: Path) -> None:
     done = Tape().client("session.update", voice="ash").server("session.updated", account="acct_7")
     path = write_tape(tmp_path / "update.rtape", done.client("input_audio_buffer.clear"))
-    with rtproxy.ReplayServer(path, ignore="voice", trailing="input_audio_buffer.clear") as server:
+    options: dict[str, Any] = {"stall": np.float32(2.5), "speed": np.int64(9)}
+    options |= {"ignore": "voice", "trailing": "input_audio_buffer.clear"}
+    with rtproxy.ReplayServer(path, **options) as server:
         proxy = rtproxy.RecordProxy(upstream=server.url, out=tmp_path / "new", redact="acct_[0-9]+")
         with proxy, connect(proxy.ws_url + QUERY) as client:
             client.send(event("session.update", voice="oak"))
@@ -184,7 +187,7 @@ def test_what_is_wrong_is_said_at_once(tmp_path: Path, tape: Path) -> None:
         rtproxy.ReplayServer(tmp_path / "none.rtape")
     with pytest.raises(ReplayError, match="no speed"):
         rtproxy.ReplayServer(tape, speed="warp")
-    with pytest.raises(ReplayError, match="no speed"):
+    with pytest.raises(ReplayError, match="speed is 0; it takes a factor above 0"):
         rtproxy.ReplayServer(tape, speed=0)
     with pytest.raises(ReplayError, match="no way to match"):
         rtproxy.ReplayServer(tape, match="loose")  # type: ignore[arg-type]
@@ -195,7 +198,9 @@ def test_what_is_wrong_is_said_at_once(tmp_path: Path, tape: Path) -> None:
         ({"stall": "long"}, "stall is 'long'; it takes a number of seconds above 0"),
         ({"stall": -1}, "stall is -1"),
         ({"ignore": [3]}, "ignore takes texts, and 3 is none"),
-        ({"ignore": 3}, "ignore is 3; it takes texts"),
+        ({"speed": None}, "speed is None; it takes a factor above 0"),
+        ({"ignore": 3}, "ignore is 3; it takes a list of texts"),
+        ({"ignore": (path for path in ["item"])}, "it takes a list of texts"),
         ({"matchers": ["same"]}, "matchers takes functions, and 'same' is none"),
         ({"faults": "hiccup"}, "'hiccup' is no fault"),
     ):

@@ -247,13 +247,15 @@ def tell(console: "Console", what: "Report | str", failed: bool) -> None:
 
 def conclude(server: "TapeServer", console: "Console", *, with_command: bool) -> int:
     """Say what has not been said yet, and how it went; return the exit code."""
+    from rtproxy.replay.fault import not_happened
+
     journal = server.journal
     if not with_command or server.settings.loop:
         journal.all_required = False
     for sentence in journal.leftovers():
         tell(console, sentence, failed=True)
     for fault in server.settings.faults.unmet() if journal.count else ():
-        tell(console, f"The fault {fault} has not happened: there was no such event.", failed=False)
+        tell(console, not_happened(fault), failed=False)
     unused = sum(not slot.uses for slot in server.shelf.slots)
     well = sum(entry.ok for entry in journal.entries)
     console.print(

@@ -39,7 +39,9 @@ ROOT = "{rootdir}"
 WORKER = "rtproxy"
 """Key under which controller and workers of pytest-xdist tell each other things."""
 
-PASSED_ON = (KeyboardInterrupt, pytest.skip.Exception, pytest.exit.Exception)
+PASSED_ON = (
+    KeyboardInterrupt, pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception,
+)  # fmt: skip
 """What ends a test, but is no failure of it."""
 
 _trial = pytest.StashKey["Trial"]()
@@ -126,10 +128,11 @@ def rtproxy(
     `url`, `base_url`, `ws_url` say where it is; RTPROXY_URL and OPENAI_BASE_URL as well.
     """
     from rtproxy.errors import RtproxyError
-    from rtproxy.pytest_plugin.trial import Trial
+    from rtproxy.pytest_plugin.trial import FaultWarning, Trial
     from rtproxy.pytest_plugin.verdict import for_pytest
 
     item, record = request.node, ledger_of(request.config)
+    record.begin(item.nodeid)
     try:
         trial = Trial(plan(item))
     except RtproxyError as error:
@@ -144,6 +147,8 @@ def rtproxy(
     wrong = trial.end(record, item.stash.get(_aside, None))
     if wrong:
         pytest.fail(wrong, pytrace=False)
+    for sentence in trial.unmet_faults():
+        item.warn(FaultWarning(sentence))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -186,9 +191,10 @@ def pytest_runtest_makereport(
     report = yield
     if call.when == "call" and _trial in item.stash:
         trial = item.stash[_trial]
-        trial.outcome = report.outcome
-        if report.failed and call.excinfo is not None and call.excinfo is not seen:
-            # The failure of a unittest.TestCase, which pytest does not raise but brings in here.
+        if trial.outcome != "failed":  # each subtest is reported, and the test after them
+            trial.outcome = report.outcome
+        if report.failed and call.excinfo and not (call.excinfo is seen and trial.told):
+            # Of a unittest.TestCase or a subtest, which pytest does not raise but brings in here.
             instead, notes = explanation(item, trial, call.excinfo.value, "call")
             report.sections += [("Captured rtproxy call", note) for note in notes]
             report.longrepr = instead or report.longrepr
@@ -197,15 +203,13 @@ def pytest_runtest_makereport(
 
 def judge(item: pytest.Item, trial: "Trial") -> None:
     """Fail a test that has passed, if its session was another than that on tape."""
-    from rtproxy.pytest_plugin.trial import FaultWarning, MismatchWarning
+    from rtproxy.pytest_plugin.trial import MismatchWarning
 
     wrong = trial.judge()
     for sentence in trial.warnings():
         item.warn(MismatchWarning(sentence))
     if wrong:
         raise pytest.fail.Exception(wrong, pytrace=False)
-    for sentence in trial.unmet_faults():
-        item.warn(FaultWarning(sentence))
 
 
 def explain(item: pytest.Item, trial: "Trial", error: BaseException, when: str) -> None:
@@ -214,7 +218,8 @@ def explain(item: pytest.Item, trial: "Trial", error: BaseException, when: str) 
     for note in notes:
         item.add_report_section(when, "rtproxy", note)
     if instead:
-        raise pytest.fail.Exception(instead, pytrace=False) from None
+        failure = pytest.fail.Exception(instead, pytrace=False)
+        raise failure.with_traceback(error.__traceback__) from None  # a debugger opens there
 
 
 def explanation(
@@ -224,7 +229,8 @@ def explanation(
     instead, more = trial.explain(error)
     notes = [more] if more and when == "call" else []  # no test plays its tapes before it begins
     if trial.new_tapes:
-        item.stash[_aside] = item.stash[_folders].mktemp("rtproxy", numbered=True)
+        if _aside not in item.stash:
+            item.stash[_aside] = item.stash[_folders].mktemp("rtproxy", numbered=True)
         lost = f"The test did not pass: what it recorded is in {item.stash[_aside]}."
         notes.insert(0, lost)
     return instead, notes

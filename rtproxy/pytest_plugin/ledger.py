@@ -24,6 +24,10 @@ class Ledger:
     crashed: bool = False
     """True if a worker is gone, and nobody knows what it has recorded."""
 
+    def begin(self, nodeid: str) -> None:
+        """A test begins, perhaps once more (pytest-rerunfailures): its last run counts."""
+        self.failed = [one for one in self.failed if one != nodeid]
+
     def settle(self, *, interrupted: bool) -> list[str]:
         """Put everything that waits in place, or remove it; returns the lines that say so."""
         waiting, self.staged = self.staged, []

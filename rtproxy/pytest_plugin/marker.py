@@ -4,12 +4,11 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from rtproxy.errors import ReplayError
-from rtproxy.replay.matching import Mode as Match
 from rtproxy.replay.options import patterns
 
 REPLAY_OPTIONS = (
@@ -18,7 +17,6 @@ REPLAY_OPTIONS = (
 )  # fmt: skip
 """Passed on to `rtproxy.ReplayServer` as they are."""
 OPTIONS = ("name", "upstream", "redact", *REPLAY_OPTIONS)
-MATCHES: tuple[Match, ...] = get_args(Match)
 
 LONGEST_NAME = 100
 
@@ -38,6 +36,8 @@ def read_marks(marks: Iterable[pytest.Mark]) -> Marker:
 
     Raises ReplayError for an option that there is not, or that means nothing.
     """
+    from rtproxy.serve import replay_settings
+
     found: dict[str, Any] = {}
     for mark in marks:
         if len(mark.args) > 1:
@@ -52,15 +52,16 @@ def read_marks(marks: Iterable[pytest.Mark]) -> Marker:
         if mark.args:
             said["name"] = mark.args[0]
         found = said | found
-    if "match" in found and found["match"] not in MATCHES:
-        raise ReplayError(f"match is {found['match']!r}; it may be {', '.join(MATCHES)}.")
-    patterns(found.get("redact", ()), "redact")  # before it is recorded, when it would be too late
-    return Marker(
+    marker = Marker(
         found.pop("name", None),
         found.pop("upstream", None),
         found.pop("redact", ()),
         found,
     )
+    # Whether it is recorded or replayed now: the other comes later.
+    patterns(marker.redact, "redact")
+    replay_settings(**{key: value for key, value in found.items() if key != "salvage"})
+    return marker
 
 
 def tape_name(item: pytest.Function, marker: Marker) -> str:

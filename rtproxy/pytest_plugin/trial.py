@@ -23,6 +23,7 @@ from rtproxy.pytest_plugin.marker import Marker
 from rtproxy.pytest_plugin.mode import DEFAULT_UPSTREAM, RECORD_OPTION, UPSTREAM_OPTION, Mode
 from rtproxy.pytest_plugin.tapeset import TapeSet, discard, new_stage, sweep, tapes_in
 from rtproxy.pytest_plugin.verdict import Verdict, judge
+from rtproxy.replay.fault import not_happened
 
 if TYPE_CHECKING:
     from rtproxy.serve import RecordProxy, ReplayServer
@@ -71,7 +72,8 @@ class Trial:
         self.plan = plan
         self.outcome: Literal["passed", "failed", "skipped"] | None = None
         """What has become of the test function; None as long as it has not been called."""
-        self._told = False
+        self.told = False
+        """Whether it has been said what the tapes have to do with a failure."""
         self._stage: Path | None = None
         self._replay: ReplayServer | None = None
         self._record: RecordProxy | None = None
@@ -127,7 +129,7 @@ class Trial:
         """
         verdict = self._verdict(PATIENCE_S)
         if verdict.text and not (verdict.under_way and not verdict.mismatches):
-            self._told = True
+            self.told = True
             return verdict.text
         return ""
 
@@ -136,7 +138,7 @@ class Trial:
 
         Returns those words, else none, and what more there is to say of tapes not played through.
         """
-        self._told = True
+        self.told = True
         verdict = self._verdict(0)
         unreachable = any(map(is_unanswered, self.new_tapes))
         if not verdict.mismatches and not unreachable:
@@ -146,9 +148,10 @@ class Trial:
         return f"{text}\n\nThe test then ended with {last}", ""
 
     def unmet_faults(self) -> list[str]:
-        """Sentences about faults that have not happened."""
-        unmet = self._replay.unmet_faults if self._replay else ()
-        return [f"The fault {one} has not happened: there was no such event." for one in unmet]
+        """Sentences about faults that have not happened though the test has passed."""
+        if self._replay is None or self.outcome != "passed":
+            return []
+        return [not_happened(one) for one in self._replay.unmet_faults]
 
     def warnings(self) -> list[str]:
         """What lenient matching has passed over."""
@@ -162,7 +165,7 @@ class Trial:
 
         Tapes of a test that has not passed are moved into the folder `aside`, if there is one.
         """
-        told = self._told or self.outcome != "passed"
+        told = self.told or self.outcome != "passed"
         wrong = "" if told else self._verdict(SETTLE_S).text
         server = self._record or self._replay
         assert server is not None

@@ -40,7 +40,7 @@ from rtproxy.errors import ReplayError
 from rtproxy.realtime.dialect import canonical
 from rtproxy.replay.action import Action, Close, Reset, Send
 
-_SPEC = re.compile(r"(?:(\d+):)?([a-z]+)(?:=([^@]*))?(?:@([^@#]+)(?:#(\d+))?)?")
+_SPEC = re.compile(r"(?:(\d{1,9}):)?([a-z]+)(?:=([^@]*))?(?:@([^@#]+)(?:#(\d{1,9}))?)?")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(B|kB|MB|kbit|Mbit)(?:/s|ps)")
 _CHANCE = re.compile(r"(.+?)(?::(\d+(?:\.\d+)?)%)?")
@@ -200,7 +200,7 @@ class Pipeline:
 
     stages: Mapping[int, Stage]
     met: set[int] = field(default_factory=set)
-    """Places of those that have found their event."""
+    """Places of the faults that have happened, or have found their event."""
     last: float = -inf
 
     def push(self, timed: Timed) -> list[Timed]:
@@ -225,7 +225,7 @@ class Faults:
     specs: tuple[str, ...] = ()
     seed: int = 0
     _met: set[int] = field(default_factory=set, compare=False)
-    """Places of the specs that have found their event on any connection."""
+    """Places of the specs that have happened, or have found their event, on any connection."""
 
     def pipeline(self, connection: int = 0) -> Pipeline:
         """Fresh stages; the same seed and connection number give the same faults."""
@@ -234,24 +234,23 @@ class Faults:
             stage = _stage(spec, Random(f"{self.seed}/{connection}/{place}"))
             if not isinstance(stage, int) and _only_on(spec) in (None, connection):
                 stages[place] = stage
+                if _has_met(stage):
+                    self._met.add(place)
         return Pipeline(stages, self._met)
 
     def refusal(self, connection: int | None = None) -> int | None:
         """HTTP status to refuse a handshake with, or, without a number, each of them."""
-        for spec in self.specs:
+        for place, spec in enumerate(self.specs):
             status = _stage(spec, Random(0))
             if isinstance(status, int) and _only_on(spec) in (None, connection):
+                if connection is not None:
+                    self._met.add(place)
                 return status
         return None
 
     def unmet(self) -> list[str]:
-        """The faults that were to happen to an event which has not come on any connection."""
-        stages = [(spec, _stage(spec, Random(0))) for spec in self.specs]
-        return [
-            spec
-            for place, (spec, stage) in enumerate(stages)
-            if place not in self._met and not isinstance(stage, int) and not _has_met(stage)
-        ]
+        """The faults whose event, or connection, has not come."""
+        return [spec for place, spec in enumerate(self.specs) if place not in self._met]
 
 
 def parse_faults(specs: Sequence[str], seed: int = 0) -> Faults:
@@ -261,6 +260,11 @@ def parse_faults(specs: Sequence[str], seed: int = 0) -> Faults:
     return Faults(tuple(specs), seed)
 
 
+def not_happened(spec: str) -> str:
+    """A sentence about one of those that are `unmet`."""
+    return f"The fault {spec} has not happened: there was no such event or connection."
+
+
 def _only_on(spec: str) -> int | None:
     """The number, from 0, of the only connection that a fault is for."""
     found = _SPEC.fullmatch(spec.strip())
@@ -268,6 +272,7 @@ def _only_on(spec: str) -> int | None:
 
 
 def _has_met(stage: Stage) -> bool:
+    """Whether its event has come; a stage that waits for none has met what it is for."""
     which = getattr(stage, "which", None)
     return which is None or which.found
 
@@ -277,7 +282,7 @@ def _stage(spec: str, random: Random) -> Stage | int:
     if found is None:
         raise _nonsense(spec, "it reads NAME=VALUE@EVENT#N, or 1:NAME=VALUE@EVENT#N")
     only_on, name, value, event, nth = found.groups()
-    if "0" in (only_on, nth):
+    if any(number and not int(number) for number in (only_on, nth)):
         raise _nonsense(spec, "connections and events are counted from 1")
     which = Which(event or "*", int(nth) if nth else 1)
     match name:

@@ -150,7 +150,8 @@ def compare(
 
 def _verdict(matcher: CustomMatcher, recorded: Any, received: Any) -> bool | None:
     try:
-        return matcher(recorded, received)
+        verdict = matcher(recorded, received)
+        return None if verdict is None else bool(verdict)
     except Exception as error:
         inside = list(walk_tb(error.__traceback__))[1:]  # none if it does not take two values
         where = f", at {inside[-1][0].f_code.co_filename}:{inside[-1][1]}" if inside else ""

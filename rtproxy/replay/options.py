@@ -5,13 +5,14 @@ to Python, `ignore="item.output"` would name eleven paths of a letter each, and 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
+from numbers import Real
 from typing import Any
 
 from rtproxy.errors import ReplayError
 
 
-def texts(given: str | Iterable[str], name: str) -> tuple[str, ...]:
+def texts(given: str | Collection[str], name: str) -> tuple[str, ...]:
     """Several texts, or one."""
     if isinstance(given, str):
         return (given,)
@@ -33,14 +34,14 @@ def functions(given: Any, name: str) -> tuple[Callable[..., Any], ...]:
     return found
 
 
-def seconds(given: Any, name: str) -> float:
-    """A time above zero."""
-    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
-        raise ReplayError(f"{name} is {given!r}; it takes a number of seconds above 0.")
-    return given
+def above_zero(given: Any, name: str, what: str) -> float:
+    """A number, of whatever library."""
+    if isinstance(given, bool) or not isinstance(given, Real) or not float(given) > 0:
+        raise ReplayError(f"{name} is {given!r}; it takes {what} above 0.")
+    return float(given)
 
 
-def patterns(given: str | Iterable[str], name: str) -> list[re.Pattern[str]]:
+def patterns(given: str | Collection[str], name: str) -> list[re.Pattern[str]]:
     """Several regular expressions, or one."""
     found = []
     for one in texts(given, name):
@@ -52,6 +53,6 @@ def patterns(given: str | Iterable[str], name: str) -> list[re.Pattern[str]]:
 
 
 def _several(given: Any, name: str, what: str) -> tuple[Any, ...]:
-    if not isinstance(given, Iterable):
-        raise ReplayError(f"{name} is {given!r}; it takes {what}.")
+    if not isinstance(given, Collection):  # an iterator would be at its end the second time
+        raise ReplayError(f"{name} is {given!r}; it takes a list of {what}.")
     return tuple(given)

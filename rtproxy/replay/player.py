@@ -119,8 +119,9 @@ class Player:
         try:
             actions = self._take(message, now)
         except ReplayError as error:
-            why = diagnosis.matcher_failed(self._progress, parse_message(message), str(error))
-            actions = self._object(lambda: why)
+            value = parse_message(message)
+            why = diagnosis.matcher_failed(self._progress, value, str(error))
+            actions = self._fail(why.short())
         if not self._over:
             self._open_gates(now)
             actions += self.advance(now)
@@ -321,6 +322,9 @@ class Player:
         if lenient:
             self._warnings.append(report)
             return [Warn(report)]
+        return self._fail(report)
+
+    def _fail(self, report: Report) -> list[Action]:
         self._reports.append(report)
         actions: list[Action] = [Fail(report)]
         if not self._over:

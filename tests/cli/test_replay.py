@@ -166,7 +166,7 @@ async def test_options_reach_the_replay(tmp_path: Path) -> None:
     )
     assert (code, out.split()) == (0, ["a", "c"])
     assert err.count("has not happened") == 1
-    assert "The fault close=1011@d has not happened: there was no such event." in err
+    assert "The fault close=1011@d has not happened: there was no such event or connection." in err
 
 
 WAITS = """

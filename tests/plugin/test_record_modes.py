@@ -360,3 +360,49 @@ def test_what_a_fixture_recorded_that_failed_is_kept_and_nothing_is_not_said_to_
     (where,) = re.findall(r"what it recorded is in (\S+)\.", shown(result))
     assert len(list(Path(where).glob("*.rtape"))) == 1
     assert project.tapes() == {}
+
+
+def test_what_a_test_with_a_failed_subtest_recorded_is_no_tape_of_it(project: Project) -> None:
+    project.write(
+        """
+        @pytest.mark.rtproxy
+        def test_greets(rtproxy, subtests):
+            talk(rtproxy, "Hello")
+            for number in range(3):
+                with subtests.test(number=number):
+                    assert number == 1
+        """
+    )
+    result = project.record("once")
+    (where,) = re.findall(r"what it recorded is in (\S+)\.", shown(result))
+    assert len(list(Path(where).glob("*.rtape"))) == 1
+    assert project.tapes() == {}
+
+
+@pytest.mark.parametrize("mode", ["once", "rewrite"])
+def test_of_a_test_that_is_run_again_the_last_run_counts(project: Project, mode: str) -> None:
+    project.pytester.makeconftest(
+        """
+        import pytest
+        from _pytest.runner import runtestprotocol
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_protocol(item, nextitem):
+            runtestprotocol(item, nextitem=nextitem, log=False)  # and then pytest runs it
+        """
+    )
+    project.write(
+        """
+        runs = []
+
+        @pytest.mark.rtproxy
+        def test_greets(rtproxy):
+            talk(rtproxy, "Hello")
+            runs.append(1)
+            assert len(runs) == 2
+        """
+    )
+    result = project.record(mode)
+    result.assert_outcomes(passed=1)
+    assert result.ret == 0
+    assert list(project.tapes()) == ["test_call/test_greets.rtape"]

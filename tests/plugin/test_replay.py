@@ -1,6 +1,7 @@
 """Replaying: a test fails when it does not follow its tapes, and the failure says how."""
 
 import os
+import re
 
 import pytest
 
@@ -114,9 +115,62 @@ def test_a_mismatch_in_a_test_case_of_unittest_is_its_failure(recorded: Project)
     result.assert_outcomes(passed=1, failed=3)
     text = shown(result)
     assert 'item.content[0].text: expected "Hello", received "Hullo"' in text
-    assert "The test then ended with AssertionError: 'error' != 'response.done'" in text
+    assert "The test then ended with" in text
     assert "early disconnect" in text
     assert "'tea' != 'coffee'" in text
+
+
+def test_a_mismatch_in_a_subtest_is_its_failure(recorded: Project) -> None:
+    recorded.write(
+        """
+        @pytest.mark.rtproxy("greeting")
+        def test_greets(rtproxy, subtests):
+            with subtests.test("first words"):
+                assert talk(rtproxy, "Hullo")[-1] == "response.done"
+        """
+    )
+    text = shown(recorded.run())
+    head = text.index("test_greets [first words]")
+    assert head < text.index("The test then ended with")
+
+
+def test_a_test_that_gives_itself_up_as_xfail_is_no_mismatch(recorded: Project) -> None:
+    recorded.write(
+        """
+        @pytest.fixture
+        def agent(rtproxy):
+            talk(rtproxy, "Hullo")
+            pytest.xfail("known")
+
+        @pytest.mark.rtproxy("greeting")
+        def test_one(rtproxy):
+            talk(rtproxy, "Hullo")
+            pytest.xfail("known")
+
+        @pytest.mark.rtproxy("greeting")
+        def test_two(agent): pass
+        """
+    )
+    recorded.run().assert_outcomes(xfailed=2)
+
+
+def test_a_debugger_opens_in_the_test_though_its_failure_is_a_mismatch(recorded: Project) -> None:
+    recorded.pytester.makeconftest(
+        """
+        def pytest_exception_interact(call):
+            print("goes through", [entry.name for entry in call.excinfo.traceback])
+        """
+    )
+    recorded.write(
+        """
+        @pytest.mark.rtproxy("greeting")
+        def test_greets(rtproxy):
+            assert talk(rtproxy, "Hullo")[-1] == "response.done"
+        """
+    )
+    text = shown(recorded.run("-s"))
+    assert re.search(r"goes through \[[^]]*'test_greets'", text)
+    assert "The test then ended with" in text
 
 
 def test_an_unfinished_tape_fails_the_test_that_passed(recorded: Project) -> None:
@@ -321,11 +375,31 @@ def test_faults_are_played_and_do_not_count_as_unfinished(recorded: Project) -> 
     assert "FaultWarning: The fault close=1011@response.cretaed has not happened" in shown(result)
 
 
+def test_a_fault_may_happen_in_the_teardown_of_a_fixture(recorded: Project) -> None:
+    recorded.write(
+        """
+        from websockets.exceptions import ConnectionClosedError
+
+        @pytest.fixture
+        def session(rtproxy):
+            with open_session(rtproxy) as ws:
+                yield ws
+                with pytest.raises(ConnectionClosedError):
+                    say(ws, "Thanks")
+
+        @pytest.mark.rtproxy("greeting", faults=["close=1011@response.created#2"])
+        def test_is_cut_off_late(session):
+            say(session, "Hello")
+        """
+    )
+    recorded.run().assert_outcomes(passed=1)  # there, warnings are errors
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ("mach='strict'", "has no 'mach'; it has name, upstream, redact, match"),
-        ("match='loose'", "match is 'loose'; it may be exact, strict, lenient."),
+        ("match='loose'", "'loose' is no way to match: choose from exact, strict, lenient."),
         ("speed='slow'", "slow"),
         ("ignore=['item..']", "item.."),
         ("faults=['hiccup']", "hiccup"),
@@ -343,6 +417,15 @@ def test_an_option_that_is_wrong_is_one_sentence(
     assert message in shown(result)
     assert "Traceback" not in shown(result)
     assert "site-packages" not in shown(result)
+
+
+def test_replay_options_are_checked_while_recording_too(recorded: Project) -> None:
+    before = recorded.tapes()
+    recorded.write(greeting("'Hello'", "faults=['hiccup']"))
+    result = recorded.record("all")
+    result.assert_outcomes(errors=1)
+    assert "'hiccup' is no fault" in shown(result)
+    assert recorded.tapes() == before
 
 
 ASYNC = """

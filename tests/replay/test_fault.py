@@ -122,13 +122,18 @@ def test_a_fault_of_one_connection() -> None:
 def test_faults_that_found_no_event_are_known() -> None:
     specs = [
         "close=1011@response.cretaed", "delay=1s@response.created#2", "2:drop=response.created",
-        "delay=1s@response.created", "drop=response.done:0%", "jitter=1s", "refuse=503",
+        "2:jitter=1s", "2:refuse=503",
+        "delay=1s@response.created", "drop=response.done:0%", "jitter=1s", "1:bandwidth=1MB/s",
     ]  # fmt: skip
     faults = parse_faults(specs)
-    assert faults.unmet() == specs[:5]
+    assert faults.refusal() is None
+    assert faults.refusal(0) is None
+    assert faults.unmet() == specs
     player = Player(read_script(answer().records), speed=inf, faults=faults)
     player.receive(event("response.create"), 0.0)
-    assert faults.unmet() == specs[:3]
+    assert faults.unmet() == specs[:5]
+    assert faults.refusal(1) == 503
+    assert faults.unmet() == specs[:4]
 
 
 @settings(max_examples=20, deadline=None)
@@ -155,7 +160,7 @@ def test_faults_add_up_in_the_order_given() -> None:
     [
         "", "delay", "delay=", "delay=fast", "delay=200", "jitter=1s@x", "bandwidth=64", "drop",
         "bandwidth=0kB/s", "drop=x:200%", "drop=x@y", "close", "close=1006", "close=99", "boom=1",
-        "refuse=200", "refuse=429@x", "0:refuse=429", "1:", "x:close=1000",
+        "refuse=200", "refuse=429@x", "0:refuse=429", "00:refuse=429", "1:", "x:close=1000",
         "close=1000@x#0", "error", "reset=1", "stall=x", "=", "@",
     ],
 )  # fmt: skip
