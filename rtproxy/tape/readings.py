@@ -8,9 +8,11 @@ a secret can be cut out of the original and everything around it stays byte for 
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 DEPTH = 3
@@ -34,6 +36,20 @@ class Span(NamedTuple):
 def shifted(spans: Iterable[Span], by: int) -> Iterator[Span]:
     """Spans of a part of a text that begins at `by`, as spans of the whole."""
     return (span._replace(start=span.start + by, end=span.end + by) for span in spans)
+
+
+def put_back(spans: Iterable[Span], parts: Sequence[tuple[int, int]]) -> Iterator[Span]:
+    """Spans of parts of a text, joined by one character, as spans of the whole.
+
+    One that leaves its part ends with it, and one that begins between parts is none.
+    """
+    starts = list(accumulate((end - start + 1 for start, end in parts), initial=0))
+    for span in spans:
+        number = bisect_right(starts, span.start) - 1
+        start, end = parts[number]
+        by = start - starts[number]
+        if span.start + by < end:
+            yield span._replace(start=span.start + by, end=min(span.end + by, end))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from hashlib import blake2s
 from typing import Any
 
 from rtproxy.tape.encoded import in_base64
-from rtproxy.tape.readings import JSON, Reading, Span, is_plain, readings, shifted
+from rtproxy.tape.readings import JSON, Reading, Span, is_plain, put_back, readings
 from rtproxy.tape.secrets import (
     ENCODED_JSON_STARTS,
     NOT_IN_SHAPELESS,
@@ -221,9 +221,9 @@ class Redactor:
         places = list(find(text)) if is_marked else []
         self._learn_all(places)
         spans = self._spans(text, (), places)
-        for run in _ASCII_RUN.finditer(text):
-            if not is_plain(run[0]):
-                spans += shifted(self._spans(run[0], readings(run[0])), run.start())
+        runs = [run for run in _ASCII_RUN.finditer(text) if not is_plain(run[0])]
+        lines = "\n".join(run[0] for run in runs)  # at once: each text costs some searches
+        spans += put_back(self._spans(lines, readings(lines)), [run.span() for run in runs])
         spans += self._spans(text, [Reading(text)])
         if spans:
             return self._cut(text, spans).encode("latin-1"), True

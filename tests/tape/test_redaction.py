@@ -377,6 +377,14 @@ def test_a_known_secret_is_found_in_its_escapes(
     assert mark('t"4\\7-' + SECRET).encode() in redacted
 
 
+def test_stretches_of_ascii_have_nothing_to_do_with_one_another() -> None:
+    redactor = Redactor(KEY, [re.compile(r"end\d\s+begin\d"), re.compile(r"\s%41")])
+    payload = rb"a long stretch\u0041 end1" + b"\xff" + rb"begin2 a long stretch%41"
+    payload += b"\xff" + rb"%41 a long stretch%41"
+    redacted, _ = redactor.binary(payload)
+    assert redacted.endswith(payload.partition(b"\xff")[1] + payload.partition(b"\xff")[2])
+
+
 def test_places_are_known_in_json_of_another_encoding(redactor: Redactor) -> None:
     body = '{"name":"Zoé","api_key":"%s","x":1}'
     assert redactor.body("application/json", (body % "a1b2c3d4e5").encode("latin-1")) == (
