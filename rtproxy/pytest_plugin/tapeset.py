@@ -40,15 +40,18 @@ class TapeSet:
         Raises TapeError if the folder cannot be read.
         """
         folder = self.base.parent
-        if not folder.is_dir():
-            return []
-        with locked(folder, shared=True):
-            found = self._look()
-        if not found and self._aside.exists():
-            # Somebody was killed between two renames.
-            with locked(folder):
-                self._settle()
+        try:
+            if not folder.is_dir():
+                return []
+            with locked(folder, shared=True):
                 found = self._look()
+            if not found and self._aside.exists():
+                # Somebody was killed between two renames.
+                with locked(folder):
+                    self._settle()
+                    found = self._look()
+        except OSError as error:
+            raise TapeError(f"{folder} cannot be read: {error.strerror}.") from None
         return found
 
     def replace(self, tapes: Sequence[Path]) -> list[Path]:

@@ -1,5 +1,6 @@
 """The tapes of one test on disk: found, replaced, and whole whatever happens."""
 
+import errno
 import os
 import shutil
 import threading
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rtproxy.errors import TapeError
 from rtproxy.pytest_plugin.tapeset import TapeSet, new_stage, sweep, tapes_in
 
 
@@ -148,3 +150,14 @@ def test_stages_of_dead_runs_are_swept_and_no_others(tmp_path: Path) -> None:
     assert mine.exists()
     assert elsewhere.exists()
     assert not dead.exists()
+
+
+def test_a_folder_that_may_not_be_read_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_args: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(TapeError, match=f"{tmp_path} cannot be read: Permission denied"):
+        TapeSet(tmp_path / "greeting").paths()
