@@ -52,8 +52,8 @@ class Token:
         query = "&".join(one for one in parameters if not one.startswith(PARAMETER))
         if not given or not all(map(self._is_right, given)):
             return None
-        # A page that was loaded with it says so in the Referer of all that it loads.
-        path = self._left_out(path) or "/"
+        # A page that was loaded with it says so in the Referer of all that it loads, or in a URL.
+        path, query = self._left_out(path) or "/", self._left_out(query)
         kept = [(name, self._left_out(value)) for name, value in kept]
         return (f"{path}?{query}" if query or (mark and parameters == [""]) else path), kept
 

@@ -268,8 +268,8 @@ def test_a_token_is_taken_from_wherever_it_is() -> None:
     assert token.take("/v1?", [("x-RTPROXY-token", "secret")]) == ("/v1?", [])
     assert token.take("/v1?&a", [("X-Rtproxy-Token", "secret"), *headers]) == ("/v1?&a", headers)
     referer = [("Referer", "http://h:1/t/secret/page?rtproxy_token=secret&a=1")]
-    assert token.take("/t/secret/t/secret/v1", referer) == (
-        "/v1",
+    assert token.take("/t/secret/t/secret/v1?back=/t/secret/page", referer) == (
+        "/v1?back=/page",
         [("Referer", "http://h:1/page?rtproxy_token=&a=1")],
     )
     assert token.take("/t/secrets/v1", headers) is None
