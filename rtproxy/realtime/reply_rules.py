@@ -124,7 +124,7 @@ def _left_calls(call: Call, turn: Turn, last: Response) -> tuple[tuple[int, ...]
         step = "Send a function_call_output, be it that it failed, and then response.create."
         return evidence(*(tool.done_seq for tool in left)), why, step
     events = evidence(*(tool.output_seq for tool in calls))
-    if turn.refused is not None and turn.refused.seq > events[-1]:
+    if turn.refused is not None and turn.refused.t_ms >= max(outputs):
         why = f"its response.create was refused, {turn.refused.message or turn.refused.code}"
         return (*events, turn.refused.seq), why, "Correct the request."
     asked = [ask.seq for ask in call.answers.responses.asks if ask.turn == turn.n]
