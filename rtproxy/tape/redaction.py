@@ -34,8 +34,13 @@ MIN_COOKIE_LENGTH = 16
 """The same for cookies: not every one is a credential, and `theme=dark-blue` is a common text."""
 MAX_LEARNED = 256
 """Most values that one tape learns; a peer that makes up more cannot slow down every message."""
-STAND_INS = {"anonymous", "anything", "none", "placeholder", "realtime", "redacted", "undefined"}
-"""What clients send for want of a key: words, not secrets, and they mean other things elsewhere."""
+STAND_INS = {
+    "accepted", "anonymous", "anything", "assistant", "cancelled", "completed", "disabled",
+    "function", "incomplete", "incorrect", "none", "optional", "placeholder", "realtime",
+    "redacted", "rejected", "required", "unchanged", "undefined", "verified",
+}  # fmt: skip
+"""What clients send for want of a key, and tools say of a password: words, not secrets, and they
+mean other things elsewhere."""
 
 FORMS = {"application/x-www-form-urlencoded": in_query, "multipart/form-data": in_multipart}
 """What finds credentials in bodies whose fields have names, by content type."""

@@ -439,6 +439,13 @@ def test_patterns_do_not_damage_audio() -> None:
 # --- bodies and maps -----------------------------------------------------------------------------
 
 
+def test_what_a_tool_says_of_a_password_is_learned_by_nobody(redactor: Redactor) -> None:
+    said = '{"type":"function_call_output","output":"{\\"reset_password\\":\\"%s\\"}"}'
+    assert redactor.text(said % "required") == (said % mark("required"), True)
+    update = '{"type":"session.update","session":{"tool_choice":"required"}}'
+    assert redactor.text(update) == (update, False)
+
+
 def test_form_bodies(redactor: Redactor) -> None:
     body = b"grant=x&client_secret=a%2Fb+c%2Fdd&key=k&note=1%2F2"
     assert redactor.body("application/x-www-form-urlencoded; charset=utf-8", body) == (
