@@ -63,6 +63,10 @@ class Answers:
         known = item_id in self.conversation.items or self.turns.knows(item_id)
         self._learn(entry, now_ms, event.seq)
         self.conversation.place(item_id, string(event.data, "previous_item_id"))
+        answered = self.conversation.calls.get(string(entry, "call_id") or "")
+        if answered is not None and string(entry, "type") == "function_call_output":
+            # Another connection to the call may answer, of which the server tells this one.
+            answered.answer(entry.get("output"), now_ms, event.seq)
         role, text = string(entry, "role"), typed_text(entry)
         if known or self.turns.confirm(item_id, string(entry, "type"), role):
             return

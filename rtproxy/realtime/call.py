@@ -234,9 +234,7 @@ class Call:
         if kind == "function_call_output":
             call = self.answers.conversation.call(string(item, "call_id"), None)
             if call is not None and call.output_ms is None:
-                output = item.get("output")
-                call.output = output if isinstance(output, str) else None
-                call.output_ms, call.output_seq = self.now_ms, event.seq
+                call.answer(item.get("output"), self.now_ms, event.seq)
                 self._told = self.answers.turn_of(call.response_id)
         elif role == "user":
             turn = self.turns.type(typed_text(item), self.now_ms, event.seq)

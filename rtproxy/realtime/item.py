@@ -41,6 +41,12 @@ class ToolCall:
         if self.done_ms is None:
             self.done_ms, self.done_seq = t_ms, seq
 
+    def answer(self, output: object, t_ms: float, seq: int) -> None:
+        """An output came; of several it is the first."""
+        if self.output_ms is None:
+            self.output = output if isinstance(output, str) else None
+            self.output_ms, self.output_seq = t_ms, seq
+
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name,

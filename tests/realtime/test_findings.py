@@ -137,6 +137,15 @@ def test_no_reply_when_the_response_after_a_call_fails(words: str) -> None:
     assert "the response failed" in finding.message
 
 
+def test_a_call_that_another_connection_answers_is_not_left() -> None:
+    output = {"id": "o", "type": "function_call_output", "call_id": "c", "output": "Found."}
+    session = called().wait(300).server("conversation.item.added", item=output).reply("r2").session
+    assert (session.findings, session.turns[0].calls[0].output) == ([], "Found.")
+    story = called().wait(300).server("conversation.item.added", item=output)
+    (finding,) = story.wait(6_000).control("marker").session.findings
+    assert "no response.create followed" in finding.message
+
+
 def test_a_request_that_was_refused_before_the_call_is_not_why_nobody_asks_after_it() -> None:
     vad = {**VAD, "create_response": False}
     story = Story(turn_detection=vad).speak(1500).hear("u1", 0, 1400).client("response.create")
