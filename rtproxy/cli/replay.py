@@ -254,7 +254,7 @@ def conclude(server: "TapeServer", console: "Console", *, with_command: bool) ->
         journal.all_required = False
     for sentence in journal.leftovers():
         tell(console, sentence, failed=True)
-    for fault in server.settings.faults.unmet() if journal.count else ():
+    for fault in server.settings.faults.unmet() if journal.count or with_command else ():
         tell(console, not_happened(fault), failed=False)
     unused = sum(not slot.uses for slot in server.shelf.slots)
     well = sum(entry.ok for entry in journal.entries)

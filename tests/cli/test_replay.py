@@ -6,10 +6,16 @@ import os
 import re
 import signal
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from rtproxy.cli.replay import conclude
+from rtproxy.replay.fault import parse_faults
+from rtproxy.replay.selection import Shelf
+from rtproxy.replay.server import Settings, TapeServer
 from tests.cli.test_record import rtproxy
 from tests.commandline import call_for_text
 from tests.replay.follow import greeting, write_tape
@@ -167,6 +173,14 @@ async def test_options_reach_the_replay(tmp_path: Path) -> None:
     assert (code, out.split()) == (0, ["a", "c"])
     assert err.count("has not happened") == 1
     assert "The fault close=1011@d has not happened: there was no such event or connection." in err
+
+
+@pytest.mark.parametrize("with_command", [True, False])
+def test_a_command_that_never_met_a_refusal_is_told_so(with_command: bool) -> None:
+    server = TapeServer(Shelf([]), Settings(faults=parse_faults(["refuse=503"])))
+    told = StringIO()
+    assert conclude(server, Console(file=told, width=200), with_command=with_command) == 0
+    assert ("refuse=503 has not happened" in told.getvalue()) == with_command
 
 
 WAITS = """
