@@ -22,15 +22,15 @@ from rtproxy.replay.outcome import Outcome
 from rtproxy.replay.report import Report
 from rtproxy.replay.request import Request, live_request
 from rtproxy.replay.script import read_script
-from rtproxy.simulate.caller import Caller
 from rtproxy.simulate.library import load
 from rtproxy.simulate.scenario import Scenario
-from rtproxy.simulate.script import Script, Step
 from rtproxy.simulate.server import SimulatedServer
 from rtproxy.tape.reader import open_tape
-from rtproxy.tape.record import Control, Event, Record
+from rtproxy.tape.record import Control, Event, Header, Record
 from rtproxy.wire.handshake import header_values
+from tests.realtime.simulated import call_records
 from tests.replay.taped import Tape
+from tests.tapes import write_tape
 
 QUICK = """
 [delays]
@@ -44,7 +44,7 @@ rate_limits = 5
 rate = 25
 """
 SPEED = 15.0
-"""Of the recorded callers: what they hear must last until they interrupt it."""
+"""How many times quicker than they were the calls are on their tapes."""
 CALLS = ["text", "tool", "barge-in", "g711", "beta", "support-call"]
 INTERRUPTED = {"barge-in", "support-call"}
 
@@ -65,25 +65,30 @@ async def taping(upstream: str, out: Path) -> AsyncIterator[tuple[str, Callable[
         await asyncio.wait_for(ended.wait(), 10)
 
 
-async def record(name: str, out: Path) -> Path:
+def record(name: str, path: Path) -> Path:
+    """A tape of a call in virtual time: when the caller interrupts is not up to the machine."""
     scenario = scenario_of(name)
-    script = replace(Script.parse(scenario.caller, name), speed=SPEED)
-    script = replace(script, steps=(*script.steps, Step(wait="rate_limits.updated")))
-    async with SimulatedServer(scenario, seed=1) as server:
-        async with taping(server.url, out) as (url, tape):
-            await Caller(url, script).run()
-    return tape()
+    # What the server says last is heard before the caller hangs up.
+    steps = [*scenario.caller["step"], {"wait": "rate_limits.updated"}, {"wait": 200 * SPEED}]
+    header, *records = call_records(replace(scenario, caller={**scenario.caller, "step": steps}))
+    assert isinstance(header, Header)
+    headers = [["Authorization", "Bearer REDACTED:0123abcd"]]
+    if name == "beta":
+        headers.append(["OpenAI-Beta", "realtime=v1"])
+    request = {"method": "GET", "target": "/v1/realtime?model=gpt-realtime", "headers": headers}
+    quick = (
+        replace(one, t_ns=round(one.t_ns / SPEED))
+        for one in records
+        if isinstance(one, Event | Control)
+    )
+    return write_tape(path, [Header({**header.fields, "request": request}), *quick])
 
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A tape of each call."""
-    folders = {name: tmp_path_factory.mktemp("calls") / name for name in CALLS}
-
-    async def all_of_them() -> list[Path]:
-        return await asyncio.gather(*(record(name, folders[name]) for name in CALLS))
-
-    return dict(zip(CALLS, asyncio.run(all_of_them()), strict=True))
+    folder = tmp_path_factory.mktemp("calls")
+    return {name: record(name, folder / f"{name}.rtape") for name in CALLS}
 
 
 async def driven(
