@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtproxy.cli.access import trust_options
+from rtproxy.cli.output import say, visible
 from rtproxy.cli.replay import Speed
 
 if TYPE_CHECKING:
@@ -268,10 +269,4 @@ def summarise(places: "Sequence[Place]") -> Iterator[str]:
 
 def tell_notes(notes: Sequence[str]) -> None:
     for note in notes:
-        click.echo(f"rtproxy: {visible(note)}", err=True)
-
-
-def visible(text: str) -> str:
-    from rtproxy.tape.escape import visible as shown
-
-    return shown(text)
+        say(note)

@@ -57,7 +57,7 @@ def import_(
     such as pings, is marked on the tape; what could not be read is named on stderr, and the exit
     code is then 1.
     """
-    from rtproxy.cli.tapes.output import say
+    from rtproxy.cli.output import say
     from rtproxy.convert.importing import Place, import_file
 
     place = Place(out)
@@ -82,7 +82,7 @@ def _progress(path: Path) -> "Iterator[Callable[[Imported], None]]":
     from rich.console import Console
     from rich.text import Text
 
-    from rtproxy.cli.tapes.output import visible
+    from rtproxy.cli.output import visible
 
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtproxy.cli.tapes.output import say
+from rtproxy.cli.output import say
 from rtproxy.wire.address import is_loopback
 
 if TYPE_CHECKING:

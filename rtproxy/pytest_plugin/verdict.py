@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rtproxy.replay.outcome import Outcome
+from rtproxy.tape.escape import visible
 
 if TYPE_CHECKING:
     from rtproxy.replay.report import Report
@@ -105,8 +106,3 @@ def _rows(title: str, places: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{head} {visible(kind)} (#{place['seq']} at {place['t_ms'] / 1000:.3f} s)"
     if len(places) > SHOWN:
         yield f"  {'':<16} and {len(places) - SHOWN} more"
-
-
-def visible(text: str) -> str:
-    """Text from a tape, in which nothing is meant for the terminal."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -139,7 +140,7 @@ async def serving(
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-class Host:
+class Host(ABC):
     """Serves connections, knows who is being served, and lets nobody's failure be another's."""
 
     def __init__(self) -> None:
@@ -157,8 +158,9 @@ class Host:
             self._running.discard(task)
             writer.close()
 
+    @abstractmethod
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        raise NotImplementedError
+        """Serve one connection; what the peer does to it may raise."""
 
 
 class Upstream(Host):

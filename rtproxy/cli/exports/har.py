@@ -32,7 +32,7 @@ def har(ctx: click.Context, tapes: tuple[Path, ...], out: Path | None, force: bo
     the exit code is then 1.
     """
     from rtproxy import __version__
-    from rtproxy.cli.exports.condition import tell
+    from rtproxy.cli.condition import tell
     from rtproxy.convert.har import document
     from rtproxy.convert.output import output
     from rtproxy.tape.reader import open_tape

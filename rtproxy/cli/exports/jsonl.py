@@ -22,7 +22,7 @@ def jsonl(ctx: click.Context, tape: Path, out: Path | None, force: bool) -> None
     The events are there character for character, and "rtproxy import" makes the tape again. What
     is damaged is named on stderr, and the exit code is then 1.
     """
-    from rtproxy.cli.exports.condition import tell
+    from rtproxy.cli.condition import tell
     from rtproxy.convert.jsonl import lines
     from rtproxy.convert.output import output
     from rtproxy.tape.reader import open_tape

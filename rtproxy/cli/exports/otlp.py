@@ -27,7 +27,7 @@ def otlp(
     """
     import orjson
 
-    from rtproxy.cli.exports.condition import tell
+    from rtproxy.cli.condition import tell
     from rtproxy.convert.otlp import Mapper, document
     from rtproxy.convert.output import output
     from rtproxy.realtime.session import Session

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from rtproxy.cli.tapes.output import say, visible
+from rtproxy.cli.output import say, visible
 
 TAPE = click.Path(path_type=Path)
 
@@ -30,7 +30,7 @@ def parquet(ctx: click.Context, tapes: tuple[Path, ...], out: Path, force: bool)
     One row an event, one file a tape, partitioned by the day of recording, for DuckDB, pandas or
     Spark. Audio is left out.
     """
-    from rtproxy.cli.exports.condition import tell
+    from rtproxy.cli.condition import tell
     from rtproxy.convert.parquet import write
     from rtproxy.errors import ConvertError, TapeError
     from rtproxy.tape.reader import open_tape

@@ -21,7 +21,7 @@ def trace(tape: Path, out: Path | None, force: bool) -> None:
     arrows lead from cause to effect; counters show the levels of both sides and how much audio was
     queued to be played.
     """
-    from rtproxy.cli.exports.condition import tell
+    from rtproxy.cli.condition import tell
     from rtproxy.convert.output import output
     from rtproxy.convert.trace import trace as traced
     from rtproxy.realtime.session import Session

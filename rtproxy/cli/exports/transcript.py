@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtproxy.cli.tapes.output import say
+from rtproxy.cli.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ def transcript(
     A time is when the words sounded; ~ marks one that is only when they arrived. What the caller
     did not hear, because the assistant was cut off, is marked; subtitles leave it out.
     """
-    from rtproxy.cli.exports.condition import tell
+    from rtproxy.cli.condition import tell
     from rtproxy.convert.output import output
     from rtproxy.realtime.dialogue import dialogue
     from rtproxy.realtime.session import Session

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtproxy.cli.tapes.output import say, visible
+from rtproxy.cli.output import say, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,7 +93,7 @@ def wav(
     What is wrong with the audio is named on stderr and all the rest is exported; the exit code is
     1 if some of it is lost.
     """
-    from rtproxy.cli.exports.condition import tell
+    from rtproxy.cli.condition import tell
     from rtproxy.convert.wav_writer import export
     from rtproxy.tape.reader import open_tape
 

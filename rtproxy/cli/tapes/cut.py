@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtproxy.cli.tapes.output import say, visible
+from rtproxy.cli.output import say, visible
 
 if TYPE_CHECKING:
     from rtproxy.convert.cut import Part
@@ -76,7 +76,7 @@ def cut(
     Times, numbers, ids and the handshake stay as they are. The events that set the session up
     before the part are kept, so that it can be understood and replayed, and so is its end.
     """
-    from rtproxy.cli.exports.condition import tell
+    from rtproxy.cli.condition import tell
     from rtproxy.convert.cut import Part, choose
     from rtproxy.convert.rewrite import beside, rewrite
     from rtproxy.tape.reader import open_tape

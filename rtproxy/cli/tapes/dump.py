@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from rtproxy.cli.tapes.output import place_of, say
+from rtproxy.cli.output import place_of, say
 
 
 @click.command()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtproxy.cli.tapes.output import print_json, say, visible
+from rtproxy.cli.output import print_json, say, visible
 
 if TYPE_CHECKING:
     from rtproxy.tape.library import Entry

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from rtproxy.cli.tapes.output import say, visible
+from rtproxy.cli.output import say, visible
 
 
 @click.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rtproxy.cli.tapes.output import say, visible
+from rtproxy.cli.output import say, visible
 
 
 @click.command(
@@ -49,7 +49,7 @@ def redact(
     also where it is spread over several deltas. A replaced value becomes REDACTED: and eight
     digits, the same for the same value. Audio keeps its length, so that replays keep their timing.
     """
-    from rtproxy.cli.exports.condition import tell
+    from rtproxy.cli.condition import tell
     from rtproxy.convert.redact import Censor, Plan
     from rtproxy.convert.rewrite import beside, rewrite
     from rtproxy.realtime.jsonpath import PathPattern

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtproxy.cli.tapes.output import place_of, print_json, say, visible
+from rtproxy.cli.output import place_of, print_json, say, visible
 
 if TYPE_CHECKING:
     from rtproxy.tape.repair import Report

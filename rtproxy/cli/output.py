@@ -1,4 +1,4 @@
-"""What the commands of `rtproxy tape` print: sentences, JSON, places of damage."""
+"""What commands print: sentences, names of files, JSON, places of damage."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 def tell(tape: "Tape") -> bool:
     """Say on stderr in what condition a tape is, once it was read. True if it is damaged."""
-    from rtproxy.cli.tapes.output import place_of, say
+    from rtproxy.cli.output import place_of, say
 
     for damage in tape.damage:
         say(f"{tape.path}: {place_of(damage)}")
