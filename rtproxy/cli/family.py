@@ -6,7 +6,7 @@ and Ctrl-Z would not reach them. So they stay in ours, and are looked for among 
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,24 +28,40 @@ class Family:
     def __init__(self, pid: int) -> None:
         self._known = {kin for kin, _ in processes() if kin.pid == pid}
 
-    def living(self) -> set[Kin]:
-        """Those that run."""
+    def living(self) -> list[Kin]:
+        """Those that run, parents before their children."""
         running = dict(processes())
-        known = self._known & running.keys()
+        family = self._known & running.keys()
         while True:
-            parents = {kin.pid for kin in known}
-            more = {kin for kin, parent in running.items() if parent in parents} - known
+            parents = {kin.pid for kin in family}
+            more = {kin for kin, parent in running.items() if parent in parents} - family
             if not more:
                 break
-            known |= more
-        self._known |= known
-        return known
+            family |= more
+        self._known |= family
+        return parents_first({kin: running[kin] for kin in family})
 
     def signal(self, number: int) -> None:
-        """Send a signal to all that run."""
+        """Send a signal to all that run.
+
+        To parents first: a shell whose child ends before it goes on to its next command.
+        """
         for kin in self.living():
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(kin.pid, number)
+
+
+def parents_first(parents: Mapping[Kin, int]) -> list[Kin]:
+    """Processes by generation; of each, its parent's number is given."""
+    ordered: list[Kin] = []
+    rest = set(parents)
+    while rest:
+        numbers = {kin.pid for kin in rest}
+        # They were not all looked at in one moment: numbers used again could make a circle.
+        eldest = {kin for kin in rest if parents[kin] not in numbers} or rest
+        ordered += eldest
+        rest = rest - eldest
+    return ordered
 
 
 def processes() -> Iterator[tuple[Kin, int]]:
