@@ -7,7 +7,7 @@ from rtproxy.replay.excerpt import shortened
 from rtproxy.replay.ids import IdMap
 from rtproxy.replay.likeness import Likeness
 from rtproxy.replay.matching import ABSENT, Comparison, Difference, Rules, compare
-from rtproxy.replay.message import COMMIT, is_servers, parse_message, type_of
+from rtproxy.replay.message import COMMIT, TRUNCATE, is_servers, parse_message, type_of
 from rtproxy.replay.progress import Progress
 from rtproxy.replay.report import Candidate, Place, Report
 from rtproxy.replay.script import ClientStep, Script, ServerStep
@@ -25,6 +25,10 @@ _ALMOST = 0.9
 _RECORD = "Record the tape again, if the client was changed on purpose (rtproxy record)."
 _LENIENT = "Use --match lenient to be warned and go on."
 _WAIT = "Give the client longer with --stall, if it is only slow."
+_BY_THE_CLOCK = (
+    "Interrupt the answer as early as on the tape: a client that takes it for played to its end "
+    "does not truncate it, and some go by the clock."
+)
 
 
 def place(step: ClientStep | ServerStep) -> Place:
@@ -77,7 +81,7 @@ def refused(
         expected,
         value,
         candidates=nearest,
-        advice=(*map(_suspicion, reordered[-1:]), _RECORD, _LENIENT),
+        advice=(*map(_suspicion, reordered[-1:]), *_by_the_clock(kind), _RECORD, _LENIENT),
     )
 
 
@@ -169,7 +173,7 @@ def stalled(progress: Progress, step: ServerStep, waited_s: float) -> Report:
             f"{waited_s:g} s; {held} it.",
             place(missing[0]),
             waiting=tuple(map(place, missing)),
-            advice=(_WAIT, _RECORD, _LENIENT),
+            advice=(*_by_the_clock(missing[0].type), _WAIT, _RECORD, _LENIENT),
         )
     wanted, heard = (_amount(progress.script, n) for n in (step.audio, progress.heard))
     return Report(
@@ -231,7 +235,12 @@ def _skipped(progress: Progress, later: ClientStep, value: object) -> Report:
         place(missing),
         value,
         waiting=(place(missing),),
-        advice=("Send the events in the order of the tape.", _RECORD, _LENIENT),
+        advice=(
+            *_by_the_clock(missing.type),
+            "Send the events in the order of the tape.",
+            _RECORD,
+            _LENIENT,
+        ),
     )
 
 
@@ -292,6 +301,10 @@ def _suspicion(reordered: tuple[int, int]) -> str:
     return (
         f"See whether the event taken for #{taken}, ahead of #{ahead_of}, was already one too many."
     )
+
+
+def _by_the_clock(kind: str) -> Sequence[str]:
+    return (_BY_THE_CLOCK,) if kind == TRUNCATE else ()
 
 
 def _swapped(name: str) -> Sequence[str]:

@@ -16,6 +16,7 @@ APPENDS = frozenset({
 })  # fmt: skip
 """Types of the events that stream the caller's audio, in every vocabulary."""
 COMMIT = "input_audio_buffer.commit"
+TRUNCATE = "conversation.item.truncate"
 CLEAR = "input_audio_buffer.clear"
 REALTIME_EVENTS = (CLIENT_EVENTS | SERVER_EVENTS | LIVE_EVENTS) - {"error"}
 """Types that show that a tape is of the Realtime protocol; others have events named "error"."""

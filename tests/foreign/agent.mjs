@@ -8,11 +8,15 @@ import { z } from "zod";
 const [story, enough] = process.argv.slice(2).map((path) => readFileSync(path));
 const seen = { tools: [], audio: {}, interrupted: 0, errors: [], history: [] };
 let turns = 0;
+let playedAt = 0;
 let wake = () => {};
 
 const until = async (come) => {
   while (!come()) await new Promise((resolve) => (wake = resolve));
 };
+
+// The SDK truncates what has not been played by its clock, so a slow machine must not decide that.
+const played = () => new Promise((resolve) => setTimeout(resolve, playedAt + 100 - Date.now()));
 
 const say = (speech) => {
   for (let at = 0; at < speech.length; at += 4800) {
@@ -44,6 +48,7 @@ session.on("transport_event", (event) => {
   if (event.type === "response.done") turns += 1;
   if (event.type === "response.output_audio.delta") {
     const before = seen.audio[event.item_id] ?? "";
+    playedAt = Math.max(playedAt, Date.now()) + (event.delta.length * 3) / 4 / 48;
     seen.audio[event.item_id] = createHash("sha256").update(before + event.delta).digest("hex");
   }
   setImmediate(() => wake());
@@ -53,6 +58,7 @@ const url = `${process.env.RTPROXY_URL.replace("http", "ws")}/v1/realtime?model=
 await session.connect({ apiKey: "sk-proj-4242abcdef4242abcdef4242abcdef", url });
 session.sendMessage("How is the weather in London?");
 await until(() => turns === 2);
+await played();
 say(story);
 await until(() => Object.keys(seen.audio).length === 2);
 say(enough);

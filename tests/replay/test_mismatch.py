@@ -139,6 +139,24 @@ def test_a_missing_event_is_named(left_out: int) -> None:
     assert report.expected.value == json.loads(GOOD[left_out])
 
 
+def test_a_truncate_too_many_or_too_few_may_be_for_the_clock() -> None:
+    """Clients that take an answer for played to its end, by the clock, do not truncate it."""
+    cut = event("conversation.item.truncate", item_id="i_1", content_index=0, audio_end_ms=200)
+    heard = Tape().client(CREATE).server("response.done", response={"id": "r_1"})
+    actions, _ = play(heard, [CREATE, cut])
+    too_many = failure(actions)
+    actions, _ = play(heard, [CREATE, CREATE])
+    assert not any("as early as on the tape" in advice for advice in failure(actions).advice)
+
+    cut_off = heard.client(cut).server("conversation.item.truncated")
+    player = Player(read_script(cut_off.records), speed=inf, stall_s=5.0)
+    player.advance(0.0)
+    player.receive(CREATE, 0.0)
+    for report in too_many, failure(player.advance(5.0)):
+        assert "as early as on the tape" in report.advice[0]
+        check_readable(report)
+
+
 def test_missing_audio_is_named_after_the_stall() -> None:
     tape = Tape().server("session.created", session={"input_audio_format": "g711_ulaw"})
     tape.append(8_000).server("input_audio_buffer.speech_started")
