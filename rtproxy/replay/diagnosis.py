@@ -9,7 +9,7 @@ from rtproxy.replay.likeness import Likeness
 from rtproxy.replay.matching import ABSENT, Comparison, Difference, Rules, compare
 from rtproxy.replay.message import COMMIT, TRUNCATE, is_servers, parse_message, type_of
 from rtproxy.replay.progress import Progress
-from rtproxy.replay.report import Candidate, Place, Report
+from rtproxy.replay.report import BROKEN, Candidate, Place, Report
 from rtproxy.replay.script import ClientStep, Script, ServerStep
 
 Elsewhere = Callable[[object], str]
@@ -152,11 +152,16 @@ def other_audio(progress: Progress, value: object) -> Report:
 
 
 def matcher_failed(progress: Progress, value: object, why: str) -> Report:
-    """A matcher of the user has raised an exception: nobody can say what the message is."""
+    """A matcher of the user has raised an exception over a received message."""
+    return broken_matcher(_expected(progress), value, why)
+
+
+def broken_matcher(expected: Place | None, value: object, why: str) -> Report:
+    """A matcher of the user has raised an exception: nobody can say what it was to judge."""
     return Report(
-        "broken matcher",
+        BROKEN,
         why,
-        _expected(progress),
+        expected,
         value,
         advice=("Mend the matcher; for what it does not know it returns None.",),
     )

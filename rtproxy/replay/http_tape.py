@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rtproxy.replay.diagnosis import leave_out
+from rtproxy.errors import ReplayError
+from rtproxy.replay.diagnosis import broken_matcher, leave_out
 from rtproxy.replay.expiry import refresh
 from rtproxy.replay.ids import IdMap
 from rtproxy.replay.matching import ABSENT, Difference, Rules, compare
@@ -37,7 +38,12 @@ def compare_body(recording: Recording, body: bytes, rules: Rules) -> Report | No
             advice=(_RECORD, _LENIENT),
         )
     step = script.client[0]
-    comparison = compare(script, step, value, rules, IdMap())
+    recorded = Place(step.seq, step.t_ns, "the body", step.value)
+    received = value if body else ABSENT
+    try:
+        comparison = compare(script, step, value, rules, IdMap())
+    except ReplayError as error:
+        return broken_matcher(recorded, received, str(error))
     differences = comparison.differences
     if not differences:
         return None
@@ -45,15 +51,15 @@ def compare_body(recording: Recording, body: bytes, rules: Rules) -> Report | No
         return Report(
             "differing",
             f"the request's body differs from the tape, says the matcher {comparison.matcher}.",
-            Place(step.seq, step.t_ns, "the body", step.value),
-            value if body else ABSENT,
+            recorded,
+            received,
             advice=(_RECORD, _LENIENT),
         )
     return Report(
         "differing",
         f"the request's body differs from the tape at {_paths(differences)}.",
-        Place(step.seq, step.t_ns, "the body", step.value),
-        value if body else ABSENT,
+        recorded,
+        received,
         tuple(differences),
         advice=(leave_out(differences), _RECORD, _LENIENT),
     )

@@ -31,6 +31,8 @@ Kind = Literal[
     "broken matcher",
     "more",
 ]
+BROKEN: Kind = "broken matcher"
+"""The one kind that nobody asks for leniency towards."""
 CODE = "rtproxy_mismatch"
 PLACES = 100
 """Events that are listed as still to come."""

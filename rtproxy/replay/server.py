@@ -37,7 +37,7 @@ from rtproxy.replay.outcome import Outcome
 from rtproxy.replay.pacing import Pacer
 from rtproxy.replay.player import STALL_S, TRAILING, Player
 from rtproxy.replay.recording import Recording
-from rtproxy.replay.report import CODE, Report
+from rtproxy.replay.report import BROKEN, CODE, Report
 from rtproxy.replay.selection import KEYS, QUERY, Asked, Shelf, Slot
 from rtproxy.replay.witness import Witness
 from rtproxy.wire.address import is_addressed_to, is_own_origin
@@ -332,12 +332,12 @@ class TapeServer:
             report, slot, recording = reports[0]
         slot.uses += 1
         entry = self.journal.begin(str(asked), "http", slot.name)
-        lenient = self.settings.match == "lenient"
         told = () if report is None else (report,)
-        self.journal.end(entry, Outcome(warnings=told) if lenient else Outcome(told))
+        fails = self.settings.match != "lenient" or any(one.kind == BROKEN for one in told)
+        self.journal.end(entry, Outcome(told) if fails else Outcome(warnings=told))
         if report is not None:
-            self._tell(entry, report, not lenient)
-            if not lenient:
+            self._tell(entry, report, fails)
+            if fails:
                 return error_response(DIFFERS, CODE, report.message, rtproxy=report.to_json())
         return await send_answer(request, recording, self.settings.speed)
 

@@ -86,6 +86,21 @@ async def test_a_body_is_compared_by_meaning(tmp_path: Path) -> None:
         assert server.journal.to_json()["connections"][0]["warnings"]
 
 
+@pytest.mark.parametrize("match", ["strict", "lenient"])
+async def test_a_matcher_that_raises_fails_the_request(tmp_path: Path, match: Any) -> None:
+    def same_price(recorded: Any, received: Any) -> bool:
+        return bool(recorded["price"] == received["price"])
+
+    path = secret_tape(tmp_path / "secret.rtape", {"n": 1})
+    async with serving(path, match=match, matchers=[same_price]) as server:
+        status, answer = await post(server.url, {"n": 1})
+        assert status == 422
+        assert answer["error"]["code"] == "rtproxy_mismatch"
+        assert "the matcher same_price raised KeyError: 'price'" in answer["error"]["message"]
+        (entry,) = server.journal.entries
+        assert [report.kind for report in entry.outcome.reports] == ["broken matcher"]
+
+
 async def test_an_sdk_does_not_try_again_what_differs(tmp_path: Path) -> None:
     body = {"session": {"type": "realtime", "model": "m"}}
     async with serving(secret_tape(tmp_path / "secret.rtape", body)) as server:
