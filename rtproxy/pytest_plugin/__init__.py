@@ -147,6 +147,7 @@ def rtproxy(
     wrong = trial.end(record, item.stash.get(_aside, None))
     if wrong:
         pytest.fail(wrong, pytrace=False)
+    warn_of_mismatches(item, trial)
     for sentence in trial.unmet_faults():
         item.warn(FaultWarning(sentence))
 
@@ -203,13 +204,18 @@ def pytest_runtest_makereport(
 
 def judge(item: pytest.Item, trial: "Trial") -> None:
     """Fail a test that has passed, if its session was another than that on tape."""
-    from rtproxy.pytest_plugin.trial import MismatchWarning
-
     wrong = trial.judge()
-    for sentence in trial.warnings():
-        item.warn(MismatchWarning(sentence))
+    warn_of_mismatches(item, trial)
     if wrong:
         raise pytest.fail.Exception(wrong, pytrace=False)
+
+
+def warn_of_mismatches(item: pytest.Item, trial: "Trial") -> None:
+    """Tell of what lenient matching has passed over, each once."""
+    from rtproxy.pytest_plugin.trial import MismatchWarning
+
+    for sentence in trial.warnings():
+        item.warn(MismatchWarning(sentence))
 
 
 def explain(item: pytest.Item, trial: "Trial", error: BaseException, when: str) -> None:

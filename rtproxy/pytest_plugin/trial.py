@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,7 @@ class Trial:
         """What has become of the test function; None as long as it has not been called."""
         self.told = False
         """Whether it has been said what the tapes have to do with a failure."""
+        self._warned = Counter[str]()
         self._stage: Path | None = None
         self._replay: ReplayServer | None = None
         self._record: RecordProxy | None = None
@@ -154,11 +156,15 @@ class Trial:
         return [not_happened(one) for one in self._replay.unmet_faults]
 
     def warnings(self) -> list[str]:
-        """What lenient matching has passed over."""
+        """What lenient matching has passed over since this was asked before."""
         outcomes = self._replay.outcomes if self._replay else ()
         told = [f"{one.tape}: {one.message}" for each in outcomes for one in each.warnings]
         more = sum(each.unlisted.get("warnings", 0) for each in outcomes)
-        return [*told, f"{more:,} more mismatches were passed over."] if more else told
+        if more:
+            told.append(f"{more:,} more mismatches were passed over.")
+        fresh = Counter(told) - self._warned
+        self._warned += fresh
+        return list(fresh.elements())
 
     def end(self, ledger: Ledger, aside: Path | None = None) -> str:
         """Stop the server and keep what was recorded; returns what is wrong, if not said before.

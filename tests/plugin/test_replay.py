@@ -320,6 +320,34 @@ def test_lenient_matching_warns(recorded: Project) -> None:
     silent.assert_outcomes(passed=1)
 
 
+def test_lenient_matching_warns_of_what_a_fixture_does_and_of_a_test_that_fails(
+    recorded: Project,
+) -> None:
+    recorded.write(
+        """
+        @pytest.fixture
+        def agent(rtproxy):
+            with open_session(rtproxy) as ws:
+                yield lambda text: say(ws, text)
+                say(ws, "Goodbye")
+
+        @pytest.mark.rtproxy("greeting", match="lenient")
+        def test_greets(agent):
+            agent("Good day")
+
+        @pytest.mark.rtproxy("greeting", match="lenient")
+        def test_fails(rtproxy):
+            talk(rtproxy, "Hello", "Goodbye")
+            assert False
+        """
+    )
+    result = recorded.run("-W", "default")
+    result.assert_outcomes(passed=1, failed=1, warnings=3)
+    text = shown(result)
+    assert "test_call.py::test_greets test_call.py::test_greets test_call.py:12: Mismatch" in text
+    assert "test_call.py::test_fails test_call.py:16: MismatchWarning: greeting.rtape:" in text
+
+
 @pytest.mark.parametrize(
     "options",
     [
