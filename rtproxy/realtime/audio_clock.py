@@ -35,6 +35,11 @@ class AudioClock:
         """All audio appended so far."""
         return self._origin_ms + self._format.duration_ms(self._bytes)
 
+    @property
+    def last_ms(self) -> float | None:
+        """When the last audio arrived; None if there was none."""
+        return self._times[-1] if self._times else None
+
     def append(self, size: int, audio: AudioFormat, t_ms: float) -> None:
         """`size` bytes of audio arrived. Halves of a sample wait for their other half."""
         if audio is not self._format or not self._ends:

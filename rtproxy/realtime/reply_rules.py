@@ -10,6 +10,7 @@ from rtproxy.realtime.playback_rules import nothing_said
 from rtproxy.realtime.problem import EXPIRED, RATE_LIMITED
 from rtproxy.realtime.response import Response
 from rtproxy.realtime.thresholds import (
+    ENDLESS_SPEECH_MS,
     HEARD_LITTLE_MS,
     LATE_TRANSCRIPT_MS,
     NO_REPLY_MS,
@@ -80,6 +81,7 @@ def no_reply(meter: Meter) -> Iterator[Finding]:
                 step,
             )
     yield from _nothing_heard(call)
+    yield from _no_end_heard(call)
 
 
 def _failed_after_calls(turn: Turn, last: Response) -> bool:
@@ -172,6 +174,37 @@ def _nothing_heard(call: Call) -> Iterator[Finding]:
         "Listen to what was sent: is the microphone muted, is the audio in the format that the "
         "session has, is turn_detection.threshold too high?",
     )
+
+
+def _no_end_heard(call: Call) -> Iterator[Finding]:
+    """Speech began, and turn detection still waits for its end."""
+    turn = call.turns.all[-1] if call.turns.all else None
+    speech = turn.speech[-1] if turn is not None and turn.speech else None
+    if turn is None or speech is None or turn.ended_ms is not None or turn.cleared_seq is not None:
+        return
+    if not call.config.detects or not call.input_complete or call.gaps or turn.damaged:
+        return
+    if not call.times_known or was_dropped(call) or turn.responses:
+        return
+    last_ms = call.clock.last_ms
+    if last_ms is None:
+        return
+    waited = call.now_ms - max(last_ms, speech.started_ms)
+    lasted = call.clock.total_ms - (speech.start_ms or 0.0)
+    if waited >= NO_REPLY_MS:
+        why = f"no audio came for {waited / 1000:.1f} s, and turn detection must hear the silence "
+        why += "after speech to find its end"
+        step = "Go on appending audio while nobody speaks, or send input_audio_buffer.commit."
+    elif lasted >= ENDLESS_SPEECH_MS:
+        why = f"turn detection has found no end to {lasted / 1000:.0f} s of speech"
+        step = (
+            "Listen to what was sent: noise or an echo that goes on keeps a turn open. Raise "
+            "turn_detection.threshold, or use noise reduction and echo cancellation."
+        )
+    else:
+        return
+    message = f"Turn {turn.n} got no reply: {why}."
+    yield Finding("no-reply", "warning", turn.n, evidence(speech.started_seq), message, step)
 
 
 def slow_turn(meter: Meter) -> Iterator[Finding]:

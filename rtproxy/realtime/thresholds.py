@@ -11,6 +11,10 @@ take about half of that; callers have asked "hello?" by then."""
 NO_SPEECH_MS = 15_000.0
 """Audio without any speech before somebody should look at the microphone."""
 
+ENDLESS_SPEECH_MS = 30_000.0
+"""Speech without an end before somebody should listen to it: people draw breath every few seconds,
+which takes about as long as the silence that turn detection waits for."""
+
 NO_ANSWER_MS = 5_000.0
 """How long a session.update may stay unanswered; the live service takes about 65 ms."""
 

@@ -68,6 +68,55 @@ def test_no_reply_when_no_speech_is_found_in_a_long_session() -> None:
     assert Story(turn_detection=None).speak(16_000).codes == []
 
 
+def speaking(ms: int) -> Story:
+    """Speech that begins with the audio, of which so much is appended."""
+    story = Story().speak(500)
+    story.server("input_audio_buffer.speech_started", audio_start_ms=0, item_id="u1")
+    return story.speak(ms - 500)
+
+
+def test_no_reply_when_no_silence_is_sent_after_speech() -> None:
+    """A microphone that is shut with the last word; the most common mistake with turn detection."""
+    story = speaking(2_000)
+    assert story.wait(4_900).control("marker").codes == []
+    (finding,) = story.wait(200).control("marker").session.findings
+    assert (finding.code, finding.severity, finding.turn) == ("no-reply", "warning", 1)
+    assert "no audio came for 5.1 s" in finding.message
+    assert "Go on appending audio" in finding.next
+    assert story.speak(200).stop("u1", 2_100).reply("r1").codes == ["slow-turn"]
+
+
+def test_no_reply_when_speech_has_no_end() -> None:
+    (finding,) = speaking(30_000).session.findings
+    assert "no end to 30 s of speech" in finding.message
+    assert "noise" in finding.next
+    assert speaking(29_000).codes == []
+
+
+@pytest.mark.parametrize("how", ["commit", "clear", "reset", "lost", "off", "stopped", "typed"])
+def test_speech_whose_end_need_not_be_heard(how: str) -> None:
+    """Somebody else ends it, or nobody can know."""
+    story = speaking(2_000)
+    match how:
+        case "commit":
+            story.client("input_audio_buffer.commit")
+            story.server("input_audio_buffer.committed", item_id="u1").reply("r1")
+        case "clear":
+            story.client("input_audio_buffer.clear").server("input_audio_buffer.cleared")
+        case "reset":
+            story.control("reset")
+        case "lost":
+            story.lose(3)
+        case "off":
+            story.server("session.updated", session={"turn_detection": None})
+        case "stopped":
+            story.stop("u1", 1_900).reply("r1")
+        case "typed":
+            story.client("response.create").reply("r1")
+    story.wait(20_000).control("marker")
+    assert not [one for one in story.session.findings if one.code == "no-reply"]
+
+
 def test_a_session_that_only_transcribes_owes_no_reply() -> None:
     story = Story(type="transcription").speak(1500).hear("u1", 0, 1400)
     story.server(
