@@ -138,6 +138,12 @@ class Answers:
         self._own(call.call_id, response)
         call.complete(string(event.data, "arguments"), now_ms, event.seq)
 
+    def mcp_over(self, event: RealtimeEvent, now_ms: float) -> None:
+        """The tool of an MCP server has done, or failed; its output comes with the item."""
+        call = self.conversation.call_of(event.item_id)
+        if call is not None:
+            call.answer(call.output, now_ms, event.seq)
+
     def audio(self, event: RealtimeEvent, now_ms: float) -> None:
         ms = self.formats.duration_ms(event)
         response = self._response(event, now_ms) if event.name.startswith("response.") else None
@@ -203,11 +209,13 @@ class Answers:
             return
         call.kind = kind
         call.name = string(entry, "name") or call.name
-        if kind == "mcp_call":
-            call.output = string(entry, "output") or call.output
         self._own(call.call_id, response)
         if complete and status != "incomplete":
             call.complete(string(entry, "arguments"), now_ms, seq)
+        if kind == "mcp_call":
+            call.output = string(entry, "output") or call.output
+            if entry.get("output") is not None or entry.get("error") is not None:
+                call.answer(call.output, now_ms, seq)
 
     def _own(self, call_id: str, response: Response) -> None:
         """A call is of this response, and of its turn."""
@@ -251,5 +259,7 @@ ANSWERS: dict[str, Callable[[Answers, RealtimeEvent, float], None]] = {
     "response.output_text.done": Answers.words,
     "response.function_call_arguments.done": Answers.arguments_done,
     "response.mcp_call_arguments.done": Answers.arguments_done,
+    "response.mcp_call.completed": Answers.mcp_over,
+    "response.mcp_call.failed": Answers.mcp_over,
 }
 """Canonical name of a server event → what it means here."""

@@ -11,9 +11,10 @@ Data = Mapping[str, Any]
 
 @dataclass(slots=True)
 class ToolCall:
-    """A function the model called, and what the client answered.
+    """A tool the model called, and what was answered.
 
-    `done_ms` is when the arguments were complete, `output_ms` when the client sent the output.
+    `done_ms` is when the arguments were complete, `output_ms` when the client sent the output of
+    its function, or the server said that the tool of an MCP server has done or failed.
     """
 
     call_id: str
@@ -172,3 +173,7 @@ class Conversation:
             known.item_id = known.item_id or item_id
             self._call_of_item.setdefault(item_id, known)
         return known
+
+    def call_of(self, item_id: str | None) -> ToolCall | None:
+        """The call that an item is, if it is known to be one."""
+        return self._call_of_item.get(item_id) if item_id else None

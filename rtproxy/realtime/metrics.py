@@ -129,8 +129,7 @@ class Meter:
         return first.model_ms if first is not None and self._timed(turn) else None
 
     def tool(self, turn: Turn) -> Value:
-        times = [call.tool_ms for call in turn.calls if call.kind == "function_call"]
-        known = [ms for ms in times if ms is not None]
+        known = [call.tool_ms for call in turn.calls if call.tool_ms is not None]
         return sum(known) if known and self._timed(turn) else None
 
     def audio(self, turn: Turn) -> Value:

@@ -110,8 +110,8 @@ def _failed_reply(call: Call, turn: Turn) -> tuple[tuple[int, ...], str, str] | 
 
 
 def _left_calls(call: Call, turn: Turn, last: Response) -> tuple[tuple[int, ...], str, str] | None:
-    """The model called functions instead of saying something, and nobody saw to the rest."""
-    calls = [t for t in last.calls.values() if t.kind == "function_call" and t.done_ms is not None]
+    """The model called tools instead of saying something, and nobody saw to the rest."""
+    calls = [tool for tool in last.calls.values() if tool.done_ms is not None]
     if not calls or last.status == "cancelled":
         return None  # who interrupts does not wait for it
     left = [tool for tool in calls if tool.output_ms is None]
@@ -121,10 +121,15 @@ def _left_calls(call: Call, turn: Turn, last: Response) -> tuple[tuple[int, ...]
         return None
     seconds = waited / 1000
     if left:
-        names = ", ".join(tool.name or "a function" for tool in left)
-        why = f"the client left the call of {names} without an output for {seconds:.1f} s"
-        step = "Send a function_call_output, be it that it failed, and then response.create."
-        return evidence(*(tool.done_seq for tool in left)), why, step
+        ours = [tool for tool in left if tool.kind == "function_call"]
+        names = ", ".join(tool.name or "a tool" for tool in ours or left)
+        if ours:
+            why = f"the client left the call of {names} without an output for {seconds:.1f} s"
+            step = "Send a function_call_output, be it that it failed, and then response.create."
+        else:
+            why = f"the MCP server has not answered the call of {names} for {seconds:.1f} s"
+            step = "Look at the MCP server: is it up, is it slow?"
+        return evidence(*(tool.done_seq for tool in ours or left)), why, step
     events = evidence(*(tool.output_seq for tool in calls))
     if turn.refused is not None and turn.refused.t_ms >= max(outputs):
         why = f"its response.create was refused, {turn.refused.message or turn.refused.code}"
@@ -134,7 +139,8 @@ def _left_calls(call: Call, turn: Turn, last: Response) -> tuple[tuple[int, ...]
         why = f"the client asked, and the server created no response for {seconds:.1f} s"
         return (*events, *asked), why, "Report the session id and these events to the provider."
     why = f"its calls got their outputs, and no response.create followed for {seconds:.1f} s"
-    step = "Send response.create after the last function_call_output, unless silence is meant."
+    what = "response.mcp_call.completed" if calls[-1].kind == "mcp_call" else "function_call_output"
+    step = f"Send response.create after the last {what}, unless silence is meant."
     return events, why, step
 
 

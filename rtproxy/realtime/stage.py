@@ -44,7 +44,4 @@ def stage_of(session: "Session") -> Stage:
 
 
 def _awaits_tool(turn: "Turn") -> bool:
-    return any(
-        call.kind == "function_call" and call.done_ms is not None and call.output_ms is None
-        for call in turn.calls
-    )
+    return any(call.done_ms is not None and call.output_ms is None for call in turn.calls)

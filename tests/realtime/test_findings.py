@@ -186,6 +186,37 @@ def test_no_reply_when_the_response_after_a_call_fails(words: str) -> None:
     assert "the response failed" in finding.message
 
 
+def called_by_mcp() -> Story:
+    """The model has called a tool of an MCP server instead of answering, as such calls go."""
+    ids = {"response_id": "r1", "item_id": "m"}
+    item = {"id": "m", "type": "mcp_call", "name": "look_up", "server_label": "docs"}
+    story = asked().wait(30).begin("r1").wait(100)
+    story.server("response.output_item.added", response_id="r1", item=item)
+    story.server("response.mcp_call_arguments.done", arguments="{}", **ids).wait(10).end("r1")
+    return story.server("response.mcp_call.in_progress", item_id="m")
+
+
+def test_a_tool_of_an_mcp_server_that_is_slow_or_never_followed_by_words() -> None:
+    """The server calls the tool, but does not go on by itself when it has the output."""
+    assert called_by_mcp().wait(4_000).control("marker").codes == []
+    (finding,) = called_by_mcp().wait(6_000).control("marker").session.findings
+    assert "the MCP server has not answered the call of look_up for 6.0 s" in finding.message
+    over = called_by_mcp().wait(490).server("response.mcp_call.completed", item_id="m")
+    item = {"id": "m", "type": "mcp_call", "name": "look_up", "output": "Found."}
+    over.wait(5).server("response.output_item.done", response_id="r1", item=item)
+    (finding,) = over.wait(6_000).control("marker").session.findings
+    assert "no response.create followed for 6.0 s" in finding.message
+    assert "after the last response.mcp_call.completed" in finding.next
+    over = called_by_mcp().wait(2_990).server("response.mcp_call.completed", item_id="m")
+    session = over.client("response.create").reply("r2").session
+    assert session.meter.value(session.turns[0], "tool_ms") == 3_000
+    (finding,) = session.findings
+    assert (finding.code, "because of its tool" in finding.message) == ("slow-turn", True)
+    failed = called_by_mcp().server("response.mcp_call.failed", item_id="m")
+    (finding,) = failed.wait(6_000).control("marker").session.findings
+    assert "no response.create followed" in finding.message
+
+
 def test_a_call_that_another_connection_answers_is_not_left() -> None:
     output = {"id": "o", "type": "function_call_output", "call_id": "c", "output": "Found."}
     session = called().wait(300).server("conversation.item.added", item=output).reply("r2").session
