@@ -97,7 +97,8 @@ def leaving_interrupts(stop: Stop) -> Iterator[None]:
         presses.append(loop.time())
         if len(presses) == PRESSES and presses[-1] - presses[0] <= PRESSES_S:
             stop.set(signal.SIGINT)
-            hear(signal.SIGINT, stop)
+            stop.set(signal.SIGINT)
+            pass_over_interrupts()
 
     loop.add_signal_handler(signal.SIGINT, heard)
     try:
@@ -107,6 +108,17 @@ def leaving_interrupts(stop: Stop) -> Iterator[None]:
             if presses:  # the next one does not wait
                 stop.set(signal.SIGINT)
             loop.add_signal_handler(signal.SIGINT, hear, signal.SIGINT, stop)
+
+
+def pass_over_interrupts() -> None:
+    """Whoever presses Ctrl-C again and again does not stop at once, and tapes are to be sealed.
+
+    If that takes longer than it may, the next one ends us as it is.
+    """
+    loop = asyncio.get_running_loop()
+    loop.remove_signal_handler(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    loop.call_later(KILL_AFTER_S, signal.signal, signal.SIGINT, signal.SIG_DFL)
 
 
 def stop_on_signals(stop: Stop) -> None:

@@ -32,6 +32,13 @@ class Terminal:
     def type(self, keys: bytes) -> None:
         os.write(self._master, keys)
 
+    async def press(self, key: bytes, every_s: float) -> None:
+        """Press a key again and again until the program has ended."""
+        while self.process.returncode is None:
+            with contextlib.suppress(OSError):  # it is ending
+                self.type(key)
+            await asyncio.sleep(every_s)
+
     async def shows(self, words: str, times: int = 1) -> None:
         """Wait until some words have been seen so many times."""
         try:
