@@ -150,13 +150,13 @@ async def test_mitmproxy_and_we_record_the_same(tmp_path: Path, client: Any, for
     # Replay plays what was imported: all that our own tape has, and to the client itself.
     async with serving(theirs) as server:
         player = await follow(server.url, read(theirs))
-        await server.settle(5)
+        await server.settle(30)
         assert list(map(str, server.journal.failures())) == []
     assert player.messages == said(ours, by_server=True)
     async with serving(*found.tapes) as server:
         again = await client(server.url)
         await secret(server.url)
-        await server.settle(5)
+        await server.settle(30)
         assert list(map(str, server.journal.failures())) == []
         assert [slot.uses for slot in server.shelf.slots] == [1, 1]
     assert again.seen[: len(log.seen)] == log.seen

@@ -57,7 +57,7 @@ async def test_a_client_replays_its_session(tmp_path: Path, client: Any, form: A
     assert messages(tmp_path / "imported.rtape") == messages(tape)
     async with serving(tmp_path / "imported.rtape") as server:
         replayed = await client(server.url)
-        await server.settle(5)
+        await server.settle(30)
         assert list(map(str, server.journal.failures())) == []
         assert [slot.uses for slot in server.shelf.slots] == [1]
     assert replayed.seen[: len(recorded.seen)] == recorded.seen
@@ -97,7 +97,7 @@ async def test_the_sdk_speaks_with_a_folder_of_audio(tmp_path: Path) -> None:
                 assert spoken == TURNS[turn][1]
                 assert transcript == TURNS[turn + 1][1]
                 assert heard == said[turn + 1]
-        await server.settle(5)
+        await server.settle(30)
         assert list(map(str, server.journal.failures())) == []
 
 

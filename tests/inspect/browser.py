@@ -140,6 +140,10 @@ class _Desk:
         self.page.on("request", note)
 
 
+LIMIT_MS = 30_000
+"""So long a loaded machine may take; nothing waits longer than it must."""
+expect.set_options(timeout=LIMIT_MS)
+
 _DESKS: dict[Browser, list[_Desk]] = {}
 
 
@@ -155,7 +159,7 @@ def _desk(browser: Browser, size: tuple[int, int], scheme: Scheme, before: str |
         reduced_motion="reduce",
         has_touch=size[0] < 900,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(LIMIT_MS)
     if before is not None:
         context.add_init_script(before)
     page = context.new_page()

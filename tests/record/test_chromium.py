@@ -129,7 +129,7 @@ async def test_a_page_with_a_key_in_its_subprotocols(tmp_path: Path, host: str) 
         replaying = ReplaySettings(speed=float("inf"), tls=True, ca_folder=tmp_path / "ca")
         async with TapeServer(load_shelf([path]), replaying) as server:
             replayed = await call(opened, server.url.replace("127.0.0.1", host), OFFERED)
-            await server.settle(5)
+            await server.settle(30)
             assert list(map(str, server.journal.failures())) == []
         assert replayed == recorded
 
@@ -185,5 +185,5 @@ async def test_a_page_whose_browser_uses_us_as_its_proxy(tmp_path: Path) -> None
     async with TapeServer(load_shelf([path]), replaying) as server:
         async with page(home, f"--proxy-server={server.url}") as opened:
             assert await call(opened, "https://api.openai.com", OFFERED) == recorded
-        await server.settle(5)
+        await server.settle(30)
         assert list(map(str, server.journal.failures())) == []

@@ -48,7 +48,7 @@ class Application:
     async def until(self, come: Callable[[], bool], *, playing: bool = True) -> None:
         """Go on until something has come; play what there is to hear, or let it pass."""
         while not come():
-            event = await asyncio.wait_for(anext(self._events), 10)
+            event = await asyncio.wait_for(anext(self._events), 30)
             self._see(event, playing)
 
     async def say(self, words: str) -> None:
@@ -116,7 +116,7 @@ async def test_an_agent_of_openai_agents(tmp_path: Path) -> None:
         recorded = await converse(url)
     async with serving(tmp_path) as server:
         replayed = await converse(server.url)
-        await server.settle(5)
+        await server.settle(30)
         assert list(map(str, server.journal.failures())) == []
         assert [slot.uses for slot in server.shelf.slots] == [1]
     assert replayed == recorded

@@ -62,7 +62,7 @@ async def taping(upstream: str, out: Path) -> AsyncIterator[tuple[str, Callable[
     status = Status(watch=lambda traffic, _: ended.set() if traffic.phase != "open" else None)
     async with Proxy(Settings(upstream=upstream, port=0, out=out), status) as proxy:
         yield proxy.url, lambda: next(iter(out.glob("*.rtape")))
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 30)
 
 
 def record(name: str, path: Path) -> Path:
@@ -264,7 +264,7 @@ async def test_a_client_that_vanished_vanishes_again(tmp_path: Path, kind: str) 
     async with SimulatedServer(scenario_of("text")) as server:
         async with taping(server.url, tmp_path) as (url, new):
             driver = driver_of(tape, speed=inf)
-            await asyncio.wait_for(drive(driver, url, Request("/v1/realtime")), 4)
+            await asyncio.wait_for(drive(driver, url, Request("/v1/realtime")), 30)
     assert driver.finish().ok
     with open_tape(new()) as taped:
         ends = [one for one in taped if isinstance(one, Control) and not one.from_server]

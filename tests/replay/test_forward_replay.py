@@ -71,7 +71,7 @@ async def test_a_usual_server_is_a_tape(
 ) -> None:
     async with replaying(tmp_path, upstream, **settings) as (server, told), program(server) as own:
         assert await converse(own, f"{scheme}://{host}{TARGET}") == GREETED
-        await server.settle(5)
+        await server.settle(30)
         assert server.journal.ok
     assert told == []
 

@@ -49,5 +49,5 @@ async def test_a_tape_of_a_newer_minor_version_replays(tmp_path: Path) -> None:
             await client.socket.send_str(event("response.create"))
             assert (await client.socket.receive_json())["type"] == "response.done"
             await client.socket.close()
-        await server.settle(5)
+        await server.settle(30)
         assert server.journal.ok, list(map(str, server.journal.failures()))

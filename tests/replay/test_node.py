@@ -79,7 +79,7 @@ async def test_an_agent_of_agents_realtime(tmp_path: Path, speech: list[str]) ->
     recorded, tape = await record(AGENT, speech, tmp_path / "tapes")
     async with serving(tape) as server:
         replayed = await converse(AGENT, speech, server.url)
-        await server.settle(5)
+        await server.settle(30)
         assert list(map(str, server.journal.failures())) == []
     assert replayed == recorded
 
@@ -99,7 +99,7 @@ async def test_a_bare_websocket(tmp_path: Path, speech: list[str]) -> None:
     recorded, tape = await record(SOCKET, speech, tmp_path / "tapes")
     async with serving(tape) as server:
         replayed = await converse(SOCKET, speech, server.url)
-        await server.settle(5)
+        await server.settle(30)
         assert list(map(str, server.journal.failures())) == []
     assert replayed == recorded
     assert recorded["extensions"] == "permessage-deflate"

@@ -154,7 +154,7 @@ async def test_an_end_without_a_close(tmp_path: Path, ending: str) -> None:
             assert await wire.rest() == encode_frame(Opcode.TEXT, text.encode())
             assert wire.end == ending
             wire.close()
-            await server.settle(5)
+            await server.settle(30)
             assert server.journal.ok
 
 
@@ -192,7 +192,7 @@ async def test_a_client_that_breaks_the_protocol(
             assert frame[0] == 0x88
             assert int.from_bytes(frame[2:], "big") == code
             wire.close()
-            await server.settle(5)
+            await server.settle(30)
             assert not server.journal.ok
 
 
@@ -286,7 +286,7 @@ async def test_any_other_protocol_replays_by_equality(tmp_path: Path, payload: s
                         await socket.send_bytes(sent)
                     first = await socket.receive()
                     assert first.data == ("answer" if good else 1008)
-        await server.settle(5)
+        await server.settle(30)
         assert [entry.ok for entry in server.journal.entries] == [True, False]
 
 

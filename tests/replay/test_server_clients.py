@@ -54,7 +54,7 @@ async def test_a_client_replays_what_was_recorded_from_it(tmp_path: Path, client
         recorded = await client(proxy.url)
     async with serving(tmp_path) as server:
         replayed = await client(server.url)
-        await server.settle(5)
+        await server.settle(30)
         assert list(map(str, server.journal.failures())) == []
         assert [slot.uses for slot in server.shelf.slots] == [1]
     assert replayed.seen[: len(recorded.seen)] == recorded.seen

@@ -109,7 +109,7 @@ async def test_an_early_reset(tmp_path: Path) -> None:
             with pytest.raises(ConnectionClosedError) as lost:
                 await socket.recv()
             assert isinstance(lost.value.__cause__, ConnectionResetError)
-        await server.settle(5)
+        await server.settle(30)
         assert server.journal.ok
 
 

@@ -196,6 +196,6 @@ async def test_minting_a_secret_and_connecting_with_it(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.rtape"))) == 2
     async with serving(tmp_path) as server:
         assert await mint_and_connect(server.url) == recorded
-        await server.settle(5)
+        await server.settle(30)
         assert list(server.journal.failures()) == []
         assert all(slot.uses for slot in server.shelf.slots)

@@ -89,7 +89,7 @@ async def test_a_client_that_does_not_answer_the_close_is_let_go(
     async with serving(path, tls=True, ca_folder=tmp_path / "ca") as server:
         async with dialled(server) as wire:
             farewell = encode_frame(Opcode.CLOSE, encode_close(1001, ""))
-            assert (await asyncio.wait_for(wire.rest(), 10)).endswith(farewell)
+            assert (await asyncio.wait_for(wire.rest(), 30)).endswith(farewell)
 
 
 async def test_a_client_that_closes_is_answered(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_a_client_that_closes_is_answered(tmp_path: Path) -> None:
         async with dialled(server) as wire:
             await wire.send(encode_frame(Opcode.CLOSE, encode_close(1000, "bye"), mask=MASK))
             answer = encode_frame(Opcode.CLOSE, encode_close(1000, "bye"))
-            assert (await asyncio.wait_for(wire.rest(), 10)).endswith(answer)
+            assert (await asyncio.wait_for(wire.rest(), 30)).endswith(answer)
 
 
 async def test_a_stop_in_the_middle(tmp_path: Path) -> None:
