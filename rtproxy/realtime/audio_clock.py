@@ -8,10 +8,19 @@ the append whose audio reaches `ms`, leads from there to the tape's time.
 from array import array
 from bisect import bisect_left, bisect_right
 
+import numpy as np
+
 from rtproxy.realtime.audio import PCM16, AudioFormat
 
 SLACK_MS = 100.0
 """How far a server may be ahead of what was appended before the tape must have missed some."""
+
+
+PAUSE_MS = 250.0
+"""What waits longer than this, and than two usual ones, does not follow on the append before."""
+
+FEWEST = 20
+"""Appends of a stream whose pace can be told."""
 
 
 class AudioClock:
@@ -72,6 +81,30 @@ class AudioClock:
         """How much audio had been appended by `t_ms`."""
         index = bisect_right(self._times, t_ms)
         return self._ends[index - 1] if index else 0.0
+
+    def paces(self, at_least_ms: float) -> tuple[float, float] | None:
+        """Audio for each ms of time, in both halves of the longest stream of appends.
+
+        A stream has no pauses, and enough appends to tell. None if none lasts so long.
+        """
+        times, ends = np.array(self._times), np.array(self._ends)
+        if times.size < FEWEST:
+            return None
+        waits = np.diff(times)
+        pauses = np.flatnonzero(waits > 2 * np.median(waits) + PAUSE_MS)
+        firsts = np.concatenate(([0], pauses + 1))
+        lasts = np.concatenate((pauses, [times.size - 1]))
+        longest = np.argmax(times[lasts] - times[firsts])
+        first, last = int(firsts[longest]), int(lasts[longest])
+        if times[last] - times[first] < at_least_ms:
+            return None
+        middle = int(np.searchsorted(times, (times[first] + times[last]) / 2))
+        if last - first < FEWEST or not times[first] < times[middle] < times[last]:
+            return None
+        return (
+            float((ends[middle] - ends[first]) / (times[middle] - times[first])),
+            float((ends[last] - ends[middle]) / (times[last] - times[middle])),
+        )
 
     def check(self, ms: float) -> None:
         """The server names the position `ms`; if so much was never appended, the clock is wrong."""

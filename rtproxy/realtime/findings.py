@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from rtproxy.realtime.finding import SEVERITIES, Finding
+from rtproxy.realtime.input_rules import wrong_rate
 from rtproxy.realtime.metrics import Meter
 from rtproxy.realtime.playback_rules import barge_in_desync, choppy_audio, false_barge_in
 from rtproxy.realtime.reply_rules import late_transcript, no_reply, slow_turn, words_cut
@@ -19,6 +20,7 @@ RULES: dict[str, Rule] = {
     "false-barge-in": false_barge_in,
     "late-transcript": late_transcript,
     "choppy-audio": choppy_audio,
+    "wrong-rate": wrong_rate,
     "config-refused": config_refused,
     "session-dropped": session_dropped,
 }

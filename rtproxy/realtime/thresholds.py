@@ -15,6 +15,12 @@ ENDLESS_SPEECH_MS = 30_000.0
 """Speech without an end before somebody should listen to it: people draw breath every few seconds,
 which takes about as long as the silence that turn detection waits for."""
 
+STREAM_MS = 10_000.0
+"""So long a microphone streams before its pace is judged: delays of networks weigh a hundredth."""
+
+PACE_SLACK = 0.02
+"""How far, as a share, the pace of a stream may be from that of a format to be taken for it."""
+
 NO_ANSWER_MS = 5_000.0
 """How long a session.update may stay unanswered; the live service takes about 65 ms."""
 

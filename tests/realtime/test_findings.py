@@ -1,7 +1,11 @@
 """What the simulated calls do not show: each way in which a finding comes to be, and does not."""
 
+import base64
+from random import Random
+
 import pytest
 
+from rtproxy.realtime.audio import G711_ULAW, PCM16, AudioFormat
 from rtproxy.realtime.findings import RULES
 from tests.realtime.scenarios import CASES
 from tests.realtime.story import VAD, Story
@@ -15,6 +19,7 @@ CODES = [
     "false-barge-in",
     "late-transcript",
     "choppy-audio",
+    "wrong-rate",
     "config-refused",
     "session-dropped",
 ]
@@ -25,9 +30,10 @@ def asked() -> Story:
     return Story().speak(1500).hear("u1", 0, 1400)
 
 
-def test_there_are_ten_rules_and_each_is_seen_at_work() -> None:
+def test_there_are_eleven_rules_and_each_is_seen_at_work() -> None:
     assert list(RULES) == CODES
-    assert {code for case in CASES for code, _ in case.findings} == set(CODES)
+    seen = {code for case in CASES for code, _ in case.findings}
+    assert seen | {"wrong-rate"} == set(CODES)  # no caller of ours sends at a wrong rate
 
 
 def test_a_clean_turn_has_none() -> None:
@@ -502,6 +508,60 @@ def test_response_active_names_the_client_only_for_what_it_asked() -> None:
     (finding,) = story.wait(9_000).end("r1").session.findings
     assert finding.message.startswith("A turn was over while another was under way")
     assert story.session.errors[0].cause_seq is None
+
+
+# wrong-rate
+
+
+def streamed(sent: AudioFormat, named: object, seconds: float = 12, late: float = 0) -> Story:
+    """A microphone in real time, in pieces of 20 ms, some of them late by so many ms."""
+    story = Story(audio={"input": {"format": named, "turn_detection": VAD}})
+    audio = base64.b64encode(bytes(sent.size(20))).decode()
+    begun, random = story.now_ms, Random(5)
+    for n in range(int(seconds * 50)):
+        due = begun + 20 * (n + 1) + late * random.random()
+        story.wait(max(0, due - story.now_ms)).client("input_audio_buffer.append", audio=audio)
+    return story
+
+
+PCM = {"type": "audio/pcm", "rate": 24_000}
+
+
+@pytest.mark.parametrize(
+    ("sent", "named", "said"),
+    [
+        (AudioFormat("pcm16", 16_000), PCM, "0.67 times the pace of speech, as 16 kHz pcm16 does"),
+        (AudioFormat("pcm16", 8_000), PCM, "0.33 times the pace of speech, as 8 kHz pcm16 does"),
+        (AudioFormat("pcm16", 48_000), PCM, "2 times the pace of speech, as 48 kHz pcm16 does"),
+        (AudioFormat("pcm16", 44_100), PCM, "1.8 times the pace of speech, as 44.1 kHz pcm16"),
+        (G711_ULAW, PCM, "0.17 times the pace of speech, as G.711 does"),
+        (PCM16, {"type": "audio/pcmu"}, "6 times the pace of speech, as 24 kHz pcm16 does"),
+    ],
+)
+def test_a_wrong_rate_shows_in_the_pace(sent: AudioFormat, named: object, said: str) -> None:
+    """What browsers, telephones and speech libraries give where the session expects another."""
+    found = {one.code: one for one in streamed(sent, named, late=150).session.findings}
+    finding = found["wrong-rate"]
+    assert said in finding.message
+    assert ("noise" in finding.message) == (sent is G711_ULAW or named != PCM)
+    assert "wrong-rate" not in streamed(sent, sent.ga).codes
+
+
+def test_what_is_no_microphone_has_no_wrong_rate() -> None:
+    """A client that is somewhat slow, speech in pieces, a file as quick as it goes, few seconds."""
+    assert "wrong-rate" not in streamed(AudioFormat("pcm16", 22_050), PCM).codes
+    assert "wrong-rate" not in streamed(AudioFormat("pcm16", 16_000), PCM, seconds=8).codes
+    pieces = Story()
+    for _ in range(10):
+        pieces.speak(1_000).wait(1_000)
+    assert "wrong-rate" not in pieces.codes
+    assert "wrong-rate" not in Story().speak(60_000, chunk_ms=20).codes
+    turned = streamed(AudioFormat("pcm16", 16_000), PCM, seconds=6)
+    assert "wrong-rate" not in turned.speak(6_000).codes
+    slow = Story()
+    for _ in range(30):
+        slow.wait(10_000).client("input_audio_buffer.append", audio="AAAA")
+    assert "wrong-rate" not in slow.codes
 
 
 # config-refused
