@@ -7,7 +7,6 @@ Servers are stopped once they have printed what the block shows.
 `python` blocks that import rtproxy are run.
 """
 
-import fcntl
 import os
 import re
 import shlex
@@ -23,6 +22,10 @@ import click
 import pytest
 
 from rtproxy.cli.main import rtproxy
+from rtproxy.simulate.library import load
+from rtproxy.tape.record import Header
+from tests.realtime.simulated import call_records
+from tests.tapes import write_tape
 
 ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,24 +67,31 @@ def normal(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
+HEADER = Header({
+    "id": "6a7b8c9d",
+    "connection": "websocket",
+    "origin": "simulated",
+    "started_ns": 1_768_000_000_000_000_000,
+    "upstream": "http://127.0.0.1:8788",
+    "request": {
+        "method": "GET",
+        "target": "/v1/realtime?model=gpt-realtime",
+        "headers": [["Host", "127.0.0.1:8787"], ["Authorization", "Bearer REDACTED:01234567"]],
+    },
+    "response": {"status": 101, "headers": [["rtproxy-origin", "simulated"]]},
+})  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def called(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tape that the examples are about: `call.rtape`, also in recordings/.
 
-    The call takes as long as calls do, so that one is made for all workers of a run.
+    It is the call of `rtproxy demo`, in virtual time: what a loaded machine delays is not on it.
     """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "called"
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "call.rtape").exists():
-            folder.mkdir(exist_ok=True)
-            subprocess.run(
-                [sys.executable, "-m", "rtproxy", "demo"],
-                cwd=folder, check=True, capture_output=True,
-            )  # fmt: skip
-            (tape,) = (folder / "recordings").glob("*.rtape")
-            shutil.copy(tape, folder / "call.rtape")
+    folder = tmp_path_factory.mktemp("called")
+    tape = write_tape(folder / "call.rtape", [HEADER, *call_records(load("support-call"))[1:]])
+    (folder / "recordings").mkdir()
+    shutil.copy(tape, folder / "recordings" / "20260109-230640-6a7b8c.rtape")
     return folder
 
 
