@@ -122,11 +122,12 @@ class Soak:
         problems += verdict.problems
         if bystander.slowest_s > SLOWEST_S:
             problems.append(f"the bystander waited {bystander.slowest_s:.1f} s")
-        # What an allocator needs for this load it has had by then, and does not give back.
-        early = report.resident_at(1 / 6, 1 / 3)
-        grown = max(report.resident_at(5 / 6, 1), after.resident) - early
-        if grown > GROWS and self.seconds >= 60:
-            problems.append(f"memory grew by {grown / MIB:.1f} MB after the first third")
+        if self.seconds >= 60:
+            # What an allocator needs for this load it has had by then, and does not give back.
+            early = report.resident_at(1 / 6, 1 / 3)
+            grown = max(report.resident_at(5 / 6, 1), after.resident) - early
+            if grown > GROWS:
+                problems.append(f"memory grew by {grown / MIB:.1f} MB after the first third")
         return report
 
     @asynccontextmanager
