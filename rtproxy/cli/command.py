@@ -48,7 +48,7 @@ async def run_command(command: Sequence[str], env: Mapping[str, str], stop: Stop
     finally:
         stopped.cancel()
         if process.returncode is None:
-            family.signal(signal.SIGKILL)
+            family.kill()
             await ended
     return 128 - code if code < 0 else code
 
@@ -60,7 +60,7 @@ async def end(family: Family, ended: "asyncio.Future[int]", stop: Stop) -> None:
     over = asyncio.ensure_future(all_over(family, ended))
     await stop.wait_for([over], KILL_AFTER_S)
     over.cancel()
-    family.signal(signal.SIGKILL)
+    family.kill()
 
 
 async def all_over(family: Family, ended: "asyncio.Future[int]") -> None:

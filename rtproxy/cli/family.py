@@ -5,6 +5,7 @@ and Ctrl-Z would not reach them. So they stay in ours, and are looked for among 
 """
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -47,8 +48,23 @@ class Family:
         To parents first: a shell whose child ends before it goes on to its next command.
         """
         for kin in self.living():
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(kin.pid, number)
+            send(kin, number)
+
+    def kill(self) -> None:
+        """Kill all that run. They are stopped first, so that none starts another meanwhile."""
+        stopped: set[Kin] = set()
+        while new := [kin for kin in self.living() if kin not in stopped]:
+            for kin in new:
+                send(kin, signal.SIGSTOP)
+            stopped.update(new)
+        for kin in self.living():
+            send(kin, signal.SIGKILL)
+
+
+def send(kin: Kin, number: int) -> None:
+    """Send a signal to a process that may have ended, or be somebody else's."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(kin.pid, number)
 
 
 def parents_first(parents: Mapping[Kin, int]) -> list[Kin]:
