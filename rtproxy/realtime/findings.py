@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from rtproxy.realtime.error_rules import untold_errors
 from rtproxy.realtime.finding import SEVERITIES, Finding
 from rtproxy.realtime.input_rules import wrong_rate
 from rtproxy.realtime.metrics import Meter
@@ -25,11 +26,14 @@ RULES: dict[str, Rule] = {
     "session-dropped": session_dropped,
 }
 """Code of a finding → the rule that finds it."""
+CODES = (*RULES, "request-refused", "server-error")
+"""The codes of all findings; the last two are of errors that no rule has found a place for."""
 
 
 def find(meter: Meter) -> list[Finding]:
     """The findings of a call in the order in which they show on the tape."""
     found = [finding for rule in RULES.values() for finding in rule(meter)]
+    found += untold_errors(meter, {seq for finding in found for seq in finding.events})
     return sorted(found, key=_place)
 
 

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from rtproxy.realtime.audio import G711_ULAW, PCM16, AudioFormat
-from rtproxy.realtime.findings import RULES
+from rtproxy.realtime.findings import CODES as KNOWN
 from tests.realtime.scenarios import CASES
 from tests.realtime.story import VAD, Story
 
@@ -22,6 +22,8 @@ CODES = [
     "wrong-rate",
     "config-refused",
     "session-dropped",
+    "request-refused",
+    "server-error",
 ]
 
 
@@ -30,10 +32,11 @@ def asked() -> Story:
     return Story().speak(1500).hear("u1", 0, 1400)
 
 
-def test_there_are_eleven_rules_and_each_is_seen_at_work() -> None:
-    assert list(RULES) == CODES
+def test_the_findings_are_these_and_most_are_seen_at_work() -> None:
+    assert list(KNOWN) == CODES
     seen = {code for case in CASES for code, _ in case.findings}
-    assert seen | {"wrong-rate"} == set(CODES)  # no caller of ours sends at a wrong rate
+    # No caller of ours sends at a wrong rate, or what is refused and nothing comes of it.
+    assert set(CODES) - seen == {"wrong-rate", "request-refused", "server-error"}
 
 
 def test_a_clean_turn_has_none() -> None:
@@ -241,7 +244,8 @@ def test_a_request_that_was_refused_before_the_call_is_not_why_nobody_asks_after
     story.server("response.output_item.done", response_id="r1", item=item).end("r1")
     output = {"type": "function_call_output", "call_id": "c", "output": "Found."}
     story.client("conversation.item.create", item=output).wait(6_000).control("marker")
-    (finding,) = story.session.findings
+    refused, finding = story.session.findings
+    assert refused.code == "request-refused"
     assert "no response.create followed" in finding.message
 
 
@@ -627,7 +631,8 @@ def test_a_refusal_is_of_the_first_update_that_waits_for_its_answer(error: dict[
     (finding,) = story.server("session.updated", session=told).session.findings
     assert (finding.code, finding.severity, finding.events) == ("config-refused", "error", (1, 3))
     assert story.server("error", error=error).session.errors[1].cause_seq is None
-    assert len(story.session.findings) == 1  # what was answered is not refused afterwards
+    # What was answered is not refused afterwards.
+    assert [one.code for one in story.session.findings] == ["config-refused", "server-error"]
 
 
 def test_an_update_without_any_answer() -> None:
@@ -683,3 +688,51 @@ def test_what_is_missing_is_not_held_against_anybody() -> None:
     assert not session.audio_complete
     metrics = session.measure(session.turns[0])
     assert {key for key, value in metrics.items() if value is not None} == set()
+
+
+# request-refused, server-error
+
+
+def test_an_error_that_nothing_comes_of_is_found_all_the_same() -> None:
+    story = asked().reply("r1").client("input_audio_buffer.commit", event_id="e")
+    message = "Error committing input audio buffer: buffer too small."
+    empty = {"type": "invalid_request_error", "code": "input_audio_buffer_commit_empty"}
+    story.server("error", error={**empty, "message": message, "event_id": "e"})
+    story.server("error", error={"type": "server_error", "message": "Something went wrong."})
+    refused, failed = story.session.findings
+    assert (refused.code, refused.severity, refused.turn) == ("request-refused", "warning", 1)
+    assert refused.message == (
+        "The server refused input_audio_buffer.commit, input_audio_buffer_commit_empty: " + message
+    )
+    cause, error = refused.events
+    assert error == cause + 1
+    assert (failed.code, failed.severity, failed.turn) == ("server-error", "warning", 1)
+    assert failed.message == "The server had an error, server_error: Something went wrong."
+    assert failed.events == (error + 1,)
+
+
+def test_errors_of_one_kind_are_one_finding() -> None:
+    story = Story()
+    for n in range(20):
+        error = {"type": "invalid_request_error", "code": "invalid_value", "event_id": f"e{n}"}
+        error |= {"param": "item.role", "message": f"Invalid role in {n}."}
+        story.client("conversation.item.create", event_id=f"e{n}").server("error", error=error)
+    (finding,) = story.session.findings
+    assert finding.message.startswith("The server refused conversation.item.create 20 times, ")
+    assert finding.next == "Correct item.role: the server has done nothing of it."
+    assert finding.turn is None
+
+
+def test_a_cancel_that_comes_too_late_is_no_more_than_worth_knowing() -> None:
+    story = asked().reply("r1").client("response.cancel", event_id="e")
+    code = "response_cancel_not_active"
+    story.server("error", error={"type": "invalid_request_error", "code": code, "event_id": "e"})
+    (finding,) = story.session.findings
+    assert (finding.code, finding.severity) == ("request-refused", "info")
+
+
+def test_an_error_that_is_part_of_another_finding_is_told_once() -> None:
+    story = Story().client("session.update", event_id="e", session={"voice": "ash"})
+    error = {"type": "invalid_request_error", "code": "cannot_update_voice", "event_id": "e"}
+    assert story.server("error", error=error).codes == ["config-refused"]
+    assert Story().server("error", error={"code": "session_expired"}).codes == ["session-dropped"]

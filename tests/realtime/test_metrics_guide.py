@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rtproxy.realtime import thresholds
-from rtproxy.realtime.findings import RULES
+from rtproxy.realtime.findings import CODES
 from rtproxy.realtime.metrics import METRICS, Metric
 from tests.realtime.comparison import table
 
@@ -20,7 +20,7 @@ def test_every_metric_is_defined_with_unit_and_tag(metric: Metric) -> None:
 
 def test_every_finding_is_explained() -> None:
     explained = [row[0].strip("`") for row in ROWS if len(row) == 4 and "-" in row[0]]
-    assert [code for code in explained if code in RULES] == list(RULES)
+    assert [code for code in explained if code in CODES] == list(CODES)
 
 
 def test_every_threshold_is_told_with_its_value() -> None:
