@@ -103,8 +103,9 @@ async def test_events_leave_when_they_are_due() -> None:
             arrived.setdefault(json.loads(message.data)["type"], (clock() - start) * 1000)
             if "response.done" in arrived:
                 break
-    assert arrived["response.created"] == pytest.approx(60, abs=25)
-    assert arrived["response.output_audio.delta"] == pytest.approx(210, abs=25)
+    # How exactly is seen in virtual time; here a loaded machine may be late, but never early.
+    assert arrived["response.created"] > 59
+    assert arrived["response.output_audio.delta"] > 209
 
 
 @pytest.mark.parametrize("compress", [0, 15])
