@@ -149,7 +149,7 @@ def no_foreign_tags(page: str) -> bool:
 CLIENT = """
 import os, socket
 at = os.environ["RTPROXY_URL"].partition("//")[2].partition("/")[0]
-with socket.create_connection(at.split(":"), timeout=10) as sock:
+with socket.create_connection(at.split(":"), timeout=60) as sock:
     sock.sendall(b"GET /v1/realtime?model=gpt-realtime HTTP/1.1\\r\\nHost: " + at.encode()
         + b"\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13"
         + b"\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n")

@@ -229,7 +229,7 @@ async def test_the_end_does_not_wait_for_idle_clients(tmp_path: Path) -> None:
 
         client = await asyncio.to_thread(ask)
         began = loop.time()
-    assert loop.time() - began < 5
+    assert loop.time() - began < 20
     client.close()
 
 

@@ -329,7 +329,7 @@ async def test_a_stop_seals_the_tape_though_nobody_answers_the_end(
             await wire.take_head()
             await wire.take(2)
             began = loop.time()
-        assert loop.time() - began < 4
+        assert loop.time() - began < 20
         wire.close()
         stopped.set()
         await done

@@ -110,7 +110,7 @@ async def test_a_stop_in_the_middle(tmp_path: Path) -> None:
             await wire.take(2)
             began = loop.time()
             await server.close()
-            assert loop.time() - began < 6
+            assert loop.time() - began < 20
             assert encode_close(1001, "the replay server was stopped") in await wire.rest()
 
 
