@@ -22,10 +22,9 @@ def wrong_rate(meter: Meter) -> Iterator[Finding]:
     if paces is None or sent is None:
         return
     pace = _bytes_per_second(sent) / _bytes_per_second(taken_for)
-    if sent.encoding[:4] != taken_for.encoding[:4]:
+    heard = "it too high and too fast" if pace < 1 else "it too low and too slow"
+    if (sent.encoding == "pcm16") != (taken_for.encoding == "pcm16"):
         heard = "noise"
-    else:
-        heard = "it too high and too fast" if pace < 1 else "it too low and too slow"
     yield Finding(
         "wrong-rate",
         "warning",

@@ -184,17 +184,12 @@ def _nothing_heard(call: Call) -> Iterator[Finding]:
 
 def _no_end_heard(call: Call) -> Iterator[Finding]:
     """Speech began, and turn detection still waits for its end."""
-    turn = call.turns.all[-1] if call.turns.all else None
-    speech = turn.speech[-1] if turn is not None and turn.speech else None
-    if turn is None or speech is None or turn.ended_ms is not None or turn.cleared_seq is not None:
+    turn, last_ms = call.turns.open, call.clock.last_ms
+    if turn is None or last_ms is None or turn.damaged or turn.responses or call.gaps:
         return
-    if not call.config.detects or not call.input_complete or call.gaps or turn.damaged:
+    if not (call.config.detects and call.input_complete and call.times_known) or was_dropped(call):
         return
-    if not call.times_known or was_dropped(call) or turn.responses:
-        return
-    last_ms = call.clock.last_ms
-    if last_ms is None:
-        return
+    speech = turn.speech[-1]
     waited = call.now_ms - max(last_ms, speech.started_ms)
     lasted = call.clock.total_ms - (speech.start_ms or 0.0)
     if waited >= NO_REPLY_MS:
@@ -203,10 +198,8 @@ def _no_end_heard(call: Call) -> Iterator[Finding]:
         step = "Go on appending audio while nobody speaks, or send input_audio_buffer.commit."
     elif lasted >= ENDLESS_SPEECH_MS:
         why = f"turn detection has found no end to {lasted / 1000:.0f} s of speech"
-        step = (
-            "Listen to what was sent: noise or an echo that goes on keeps a turn open. Raise "
-            "turn_detection.threshold, or use noise reduction and echo cancellation."
-        )
+        step = "Listen to what was sent: noise or an echo that goes on keeps a turn open. Raise "
+        step += "turn_detection.threshold, or use noise reduction and echo cancellation."
     else:
         return
     message = f"Turn {turn.n} got no reply: {why}."
