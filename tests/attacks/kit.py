@@ -249,7 +249,11 @@ class Bystander:
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
-        self._websocket = await self._http.ws_connect(self._url + TARGET)
+        try:
+            self._websocket = await self._join()
+        except BaseException:
+            await self._http.close()
+            raise
         self._talking = asyncio.create_task(self._talk())
         await self.hears_more()
         return self
@@ -263,6 +267,16 @@ class Bystander:
         finally:
             self._talking.cancel()
             await self._http.close()
+
+    async def _join(self) -> aiohttp.ClientWebSocketResponse:
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                try:
+                    return await self._http.ws_connect(self._url + TARGET)
+                except aiohttp.WSServerHandshakeError as error:
+                    if error.status != 503:
+                        raise
+                await asyncio.sleep(0.01)  # it has not seen yet that others have left
 
     async def hears_more(self) -> None:
         """Return when a message has gone up and come back that was not under way."""

@@ -331,11 +331,11 @@ class TestPlayback:
             page.click("#play")
             expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
             expect(page.locator("#lanes")).to_have_attribute(
-                "aria-valuenow", re.compile(r"^0\.[2-9]")
+                "aria-valuenow", re.compile(r"^0\.[2-9]|^[1-9]")
             )
             page.keyboard.press(" ")
             expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
-            assert 0.2 <= visited.number("#lanes", "aria-valuenow") < 5
+            assert 0.2 <= visited.number("#lanes", "aria-valuenow") < 7.7  # not at the end
             assert quiet(visited)
 
     def test_what_is_queued_is_what_is_on_the_tape(self, browser: Browser, call: Path) -> None:
