@@ -298,7 +298,7 @@ async def test_the_recorded_pace(tmp_path: Path) -> None:
             started = time.monotonic()
             await client.send(event("response.create"))
             await client.take(2)
-            assert time.monotonic() - started >= least
+            assert least <= time.monotonic() - started < 20
 
 
 async def test_a_slow_reader_costs_no_memory(tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ async def test_events_leave_when_they_are_due() -> None:
             if "response.done" in arrived:
                 break
     # How exactly is seen in virtual time; here a loaded machine may be late, but never early.
-    assert arrived["response.created"] > 59
-    assert arrived["response.output_audio.delta"] > 209
+    assert 59 < arrived["response.created"] < 10_000
+    assert 209 < arrived["response.output_audio.delta"] < 10_000
 
 
 @pytest.mark.parametrize("compress", [0, 15])
